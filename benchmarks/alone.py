@@ -24,7 +24,7 @@ from torch import nn
 
 import foveal
 from benchmarks.contenders import CONTENDERS, Subject
-from benchmarks.timing import duration, plain_forward
+from benchmarks.timing import duration, in_one_line, plain_forward
 from foveal.models.extras import import_torchvision
 
 STATUS = Path("/proc/self/status")
@@ -128,8 +128,3 @@ def keep_within_memory() -> None:
     available = int(lines["MemAvailable"].split()[0]) * 1024
     used = resident("VmSize") or 0
     resource.setrlimit(resource.RLIMIT_AS, (used + int(0.9 * available), resource.RLIM_INFINITY))
-
-
-def in_one_line(error: Exception) -> str:
-    first = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {first}"[:90]

@@ -139,7 +139,7 @@ def zennit_occlusion(s: Subject) -> Action:
 
 def one_hot(s: Subject) -> Callable[[Tensor], Tensor]:
     def cotangent(output: Tensor) -> Tensor:
-        return torch.zeros_like(output).index_fill_(1, torch.tensor([CLASS]), 1)
+        return torch.zeros_like(output).index_fill_(1, torch.tensor([CLASS], device=output.device), 1)
 
     return cotangent
 

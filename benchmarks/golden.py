@@ -63,7 +63,7 @@ def record(file: Path) -> None:
             except foveal.FovealError as error:
                 known[f"{network}/{name}/refused"] = np.array(type(error).__name__)
                 continue
-            for path, value in _numbers(answer):
+            for path, value in numbers(answer):
                 known[f"{network}/{name}{path}"] = value
     np.savez(file, **known)
 
@@ -160,7 +160,7 @@ def _grown(tree: Any) -> Any:
     return {"edges": edges}
 
 
-def _numbers(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+def numbers(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Every number in an answer and where it is, with today's names."""
     import torch
 
@@ -175,18 +175,18 @@ def _numbers(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, 
         return
     elif hasattr(value, "_asdict"):
         for name, part in value._asdict().items():
-            yield from _numbers(part, f"{path}.{name}", depth + 1)
+            yield from numbers(part, f"{path}.{name}", depth + 1)
     elif is_dataclass(value) and not isinstance(value, type | Sequence):
         for field in fields(value):
             if field.name not in PASSING and not field.name.startswith("_"):
                 name = NAMES.get(field.name, field.name)
-                yield from _numbers(getattr(value, field.name), f"{path}.{name}", depth + 1)
+                yield from numbers(getattr(value, field.name), f"{path}.{name}", depth + 1)
     elif isinstance(value, Mapping):
         for key, one in value.items():
-            yield from _numbers(one, f"{path}[{WORDS.get(key, key)}]", depth + 1)
+            yield from numbers(one, f"{path}[{WORDS.get(key, key)}]", depth + 1)
     elif isinstance(value, Sequence):
         for number, one in enumerate(value):
-            yield from _numbers(one, f"{path}[{number}]", depth + 1)
+            yield from numbers(one, f"{path}[{number}]", depth + 1)
 
 
 def recorded(source: Path, file: Path) -> Mapping[str, Any]:

@@ -30,9 +30,9 @@ from rich.table import Table
 from torch import nn
 
 import foveal
-from benchmarks.alone import Run, Setting, alone, in_one_line
+from benchmarks.alone import Run, Setting, alone
 from benchmarks.contenders import CONTENDERS, Contender, Subject
-from benchmarks.timing import Action, measure, ratios, spread
+from benchmarks.timing import Action, in_one_line, measure, ratios, spread
 
 HEADINGS = ("method", "package", "ms per image", "× plain forward pass", "× its forward passes", "MiB added")
 MANY = 100

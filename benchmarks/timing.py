@@ -59,3 +59,9 @@ def spread(values: list[float]) -> str:
     if len(values) == 1:
         return f"{values[0]:.2f}"
     return f"{median(values):.2f}  ({min(values):.2f}–{max(values):.2f})"
+
+
+def in_one_line(error: Exception) -> str:
+    """What is said of an action that failed."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first}"[:90]

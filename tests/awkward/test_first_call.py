@@ -42,3 +42,35 @@ def test_the_first_question_leaves_the_process_as_it_was(kind: str) -> None:
         [sys.executable, "-c", SCRIPT.replace("{asked}", ASKED[kind])], capture_output=True, text=True, timeout=120
     )
     assert ran.returncode == 0, ran.stderr
+
+
+MOST = 170
+"""Modules that the first explanation may import: 160 with Pillow's, and room for a few."""
+
+NOT_ASKED = (
+    "pydantic", "PIL.ImageDraw", "PIL.ImageFont", "foveal.models.load", "foveal.images.folders",
+    "foveal.metrics", "foveal.attention", "foveal.similarity.pooled", "foveal.results.scores", "foveal.results.match",
+    "foveal.render.overlay", "foveal.engine.rules.propagation", "foveal.engine.dilation", "foveal.attribution.dilated",
+    "foveal.attribution.embedding", "foveal.targets.prototypes",
+)  # fmt: skip
+"""What draws, saves, loads, measures or compares, and the rules of methods that were not asked for."""
+
+IMPORTS = """
+import sys, torch, foveal
+from torch import nn
+net = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+x = torch.randn(1, 3, 16, 16)
+net(x)
+before = set(sys.modules)
+foveal.explain(net, x).map
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_explanation_imports_what_it_needs() -> None:
+    ran = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    imported = ran.stdout.split()
+    assert "foveal.methods.cam" in imported  # the list is that of a process that had imported nothing
+    assert not [name for name in NOT_ASKED if name in imported]
+    assert len(imported) <= MOST, imported

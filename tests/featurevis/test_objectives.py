@@ -14,6 +14,7 @@ from foveal.featurevis import STILL, FeatureTask, Octave, Optimization, Schedule
 from foveal.featurevis.distances import DISTANCES, pseudo_huber
 from foveal.featurevis.image_objectives import low_saturation, smooth
 from foveal.featurevis.objectives import aligned, apart, diverse, excite, inverted, near, sparse, typical
+from foveal.featurevis.seen import moments
 from tests.featurevis.networks import Bare, Same, network_of
 
 if TYPE_CHECKING:
@@ -167,3 +168,41 @@ def test_alignment_takes_maps_of_any_size() -> None:
     map = torch.rand(6, 4, 4, dtype=torch.float64)
     larger = torch.nn.functional.interpolate(map[None], (7, 7), mode="bilinear")
     assert float(aligned("f", map)(Seen(torch.zeros(1, 3, 2, 2), {"f": larger}))) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 9, 7), (1, 1, 2, 2)])
+def test_total_variation_and_its_gradient_are_those_of_the_definition(shape: tuple[int, int, int, int]) -> None:
+    x = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    dy, dx = x.diff(dim=2)[..., :-1], x.diff(dim=3)[..., :-1, :]
+    literal = (dy.square() + dx.square() + 1e-8).sqrt().flatten(1).mean(1) * shape[-1] / 100
+    found = smooth()(Seen(x, {}))
+    torch.testing.assert_close(found, literal, atol=1e-14, rtol=1e-12)
+    weights = torch.arange(1.0, len(found) + 1, dtype=torch.float64)
+    ours, theirs = (torch.autograd.grad((weights * each).sum(), x)[0] for each in (found, literal))
+    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels last", "tokens"])
+def test_moments_and_their_gradient_are_those_of_the_definition(layout: str) -> None:
+    x = torch.randn(2, 5, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    x[0, 1] = 3.0  # equal values, whose deviation is zero
+    x = x.flatten(2).mT.contiguous() if layout == "tokens" else x
+    x = (x.contiguous(memory_format=torch.channels_last) if layout == "channels last" else x).requires_grad_()
+    over = x.mT if layout == "tokens" else x.flatten(2)
+    variance, mean = torch.var_mean(over, 2, correction=0)
+    literal = torch.stack([mean, (variance + 1e-24).sqrt()])
+    found = torch.stack(moments(x))
+    assert torch.equal(found, literal)
+    weights = torch.randn(found.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    ours, theirs = (torch.autograd.grad((weights * each).sum(), x)[0] for each in (found, literal))
+    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-10)
+
+
+def test_sparsity_is_the_mean_size() -> None:
+    p = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(4))
+    p[0, 0] = 0
+    p.requires_grad_()
+    found, literal = sparse("p", 0.5)(Seen(p, {"p": p})), p.abs().flatten(1).mean(1) / 0.5
+    torch.testing.assert_close(found, literal)
+    ours, theirs = (torch.autograd.grad(each.sum(), p)[0] for each in (found, literal))
+    torch.testing.assert_close(ours, theirs)

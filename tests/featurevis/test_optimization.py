@@ -230,3 +230,28 @@ def test_views_are_drawn_anew_each_step() -> None:
         if step.done == 3:
             break
     assert not torch.equal(states[0], states[1])
+
+
+def test_a_step_asks_the_network_once_and_copies_no_map_where_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layer rectifies in place: a map that nothing can overwrite any more is kept as it is."""
+    from foveal.engine import capture, taps
+
+    kept: list[tuple[torch.Tensor, taps.Tap]] = []
+
+    def tap(tensor: torch.Tensor, **options: Any) -> taps.Tap:
+        kept.append((tensor, taps.tap(tensor, **options)))
+        return kept[-1][1]
+
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(inplace=True), torch.nn.Conv2d(4, 4, 3))
+    network = network_of(net)
+    assert network.structure
+    monkeypatch.setattr(capture, "tap", tap)
+    x = torch.rand(2, 3, 16, 16, requires_grad=True)
+    for layers, copied in ((["1"], [False]), (["0", "1"], [True, False])):
+        kept.clear()
+        seen = network.look(x, layers)
+        assert [tapped.kept is not tapped.onward for _, tapped in kept] == copied
+        torch.testing.assert_close(seen.maps["1"], net[:2](network.normalization.to_input(x)))
+        (gradient,) = torch.autograd.grad(seen.maps["1"].square().sum(), x)
+        (literal,) = torch.autograd.grad(net[:2](network.normalization.to_input(x)).square().sum(), x)
+        torch.testing.assert_close(gradient, literal)

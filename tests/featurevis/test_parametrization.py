@@ -144,3 +144,31 @@ def test_naturalness_of_known_images() -> None:
     assert naturalness(pink[None]).slope == pytest.approx(-2, abs=0.3)
     assert naturalness(white.round()).saturated == 1
     assert naturalness(torch.full((1, 8, 8), 0.3)).variation == 0
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 12, 12), (1, 1, 9, 20)])
+def test_views_and_their_gradient_are_those_of_torch_affine_grid(shape: tuple[int, int, int, int]) -> None:
+    x = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    views = Views(flip=True)
+    theta = torch.stack([views._draw(torch.Generator().manual_seed(i), shape[2] / shape[3]) for i in range(len(x))])
+    grid = torch.nn.functional.affine_grid(theta, list(shape), align_corners=False)
+    literal = torch.nn.functional.grid_sample(x - 0.5, grid, align_corners=False) + 0.5
+    found = views(x, [torch.Generator().manual_seed(i) for i in range(len(x))])
+    torch.testing.assert_close(found, literal, atol=1e-12, rtol=0)
+    cotangent = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    ours, theirs = (torch.autograd.grad(each, x, cotangent)[0] for each in (found, literal))
+    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_waves_are_drawn_as_complex_numbers_would_be(shape: tuple[int, int, int]) -> None:
+    surface = Fourier(shape, torch.float64)
+    waves = surface.noise(torch.Generator().manual_seed(0))[None].requires_grad_()
+    scale = frequencies(*shape[1:], torch.float64).clamp(min=1 / max(shape[1:])) ** -1 / 4
+    planes = torch.fft.irfft2(torch.view_as_complex(waves) * scale, s=shape[1:], norm="ortho")
+    literal = torch.einsum("dc,kchw->kdhw", color_matrix(shape[0], torch.float64), planes).sigmoid()
+    found = surface.image(waves)
+    torch.testing.assert_close(found, literal, atol=1e-14, rtol=0)
+    cotangent = torch.rand(found.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    ours, theirs = (torch.autograd.grad(each, waves, cotangent)[0] for each in (found, literal))
+    torch.testing.assert_close(ours, theirs, atol=1e-14, rtol=0)

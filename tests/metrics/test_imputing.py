@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from foveal.errors import MethodError
-from foveal.metrics import impute, road
+from foveal.metrics import impute, imputing, multigrid, road
 from foveal.metrics.road import removed
 
 NEIGHBORS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
@@ -38,6 +40,70 @@ def slow_impute(x: Tensor, where: Tensor) -> Tensor:
     for (i, j), row in zip(at, np.linalg.solve(A, b), strict=True):
         found[0, :, i, j] = torch.from_numpy(row)
     return found
+
+
+def awkward(h: int, w: int) -> dict[str, Tensor]:
+    """Holes (1, 1, h, w), by name."""
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    border = (y == 0) | (x == 0) | (y == h - 1) | (x == w - 1)
+    holes = {
+        "a pixel": (y == 3) & (x == 4),
+        "the corner": (y == 0) & (x == 0),
+        "islands": (y % 4 == 1) & (x % 5 == 2),
+        "border": border,
+        "all but the border": ~border,
+        "all but a pixel": ~((y == 3) & (x == 4)),
+        "all but the corner": ~((y == 0) & (x == 0)),
+        "checkerboard": (y + x) % 2 == 0,
+        "between walls": x % 3 != 0,
+        "rings": torch.maximum((y - h // 2).abs(), (x - w // 2).abs()) % 4 != 1,
+    }
+    return {name: hole[None, None] for name, hole in holes.items()}
+
+
+@pytest.mark.parametrize(("h", "w"), [(21, 18), (9, 23), (1, 40), (5, 5)])
+def test_holes_of_any_shape_agree_with_the_exact_solution(h: int, w: int) -> None:
+    torch.manual_seed(1)
+    x = torch.randn(1, 3, h, w, dtype=torch.float64).cumsum(3)
+    holes = {name: hole for name, hole in awkward(h, w).items() if hole.any() and not hole.all()}
+    where = torch.cat([*holes.values()])
+    exact = torch.cat([slow_impute(x, hole) for hole in holes.values()])
+    assert torch.allclose(impute(x, where, noise=0, tolerance=1e-11), exact, atol=1e-8)
+    range = x.amax() - x.amin()
+    assert float((impute(x, where, noise=0) - exact).abs().amax() / range) < 0.03
+    assert float((impute(x.float(), where, noise=0) - exact).abs().amax() / range) < 0.03
+
+
+def test_a_hole_is_filled_alike_alone_and_beside_others() -> None:
+    torch.manual_seed(2)
+    x, where = torch.randn(1, 3, 37, 52).cumsum(2), torch.cat([*awkward(37, 52).values()])
+    together = impute(x, where)
+    alone = torch.cat([impute(x, hole[None]) for hole in where])
+    assert torch.allclose(together, alone, atol=1e-4)
+    backwards = impute(x.expand(len(where), -1, -1, -1), where.flip(0)).flip(0)
+    assert torch.allclose(together, backwards, atol=1e-4)
+    pictures = torch.randn(4, 3, 37, 52)
+    one = impute(pictures, where[7:8])
+    assert torch.allclose(one, torch.cat([impute(picture[None], where[7:8]) for picture in pictures]), atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("grain", [4, 64])
+def test_few_passes_through_the_image(share: float, grain: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conjugate gradients alone take as many as the hole is wide."""
+    passes = []
+
+    def counted(v: Tensor, spread: Callable[[Tensor], Tensor] = multigrid.spread) -> Tensor:
+        passes.append(v.shape[-1] * v.shape[-2] / 128**2)
+        return spread(v)
+
+    monkeypatch.setattr(multigrid, "spread", counted)
+    monkeypatch.setattr(imputing, "spread", counted)
+    torch.manual_seed(3)
+    map, x = torch.rand(1, 1, grain, grain), torch.randn(1, 3, 128, 128).cumsum(2).cumsum(3)
+    map = torch.nn.functional.interpolate(map, (128, 128), mode="bicubic")
+    impute(x, map > map.quantile(1 - share))
+    assert 5 < sum(passes) < 20
 
 
 @settings(max_examples=15, deadline=None)

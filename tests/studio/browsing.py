@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,8 +14,18 @@ if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Page, Response, Route
 
 LOOPBACK = ("127.0.0.1", "localhost")
+PATIENCE = 30.0
+"""Seconds that a page has for what it does at once on a quiet machine."""
 SENTENCES = (400, 404, 413, 422)
 """Answers to an ask that the page shows as a sentence."""
+
+
+def soon(page: Page, happened: Callable[[], object]) -> None:
+    """Wait until it has happened, for as long as a busy machine may need."""
+    last = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < last, f"has not happened in {PATIENCE:g} s"
+        page.wait_for_timeout(20)
 
 
 @dataclass

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from foveal.models import load_model
 from foveal.synthetic import demo_scenes
 from foveal.webapp.serve import StudioServer, serving
 from foveal.webapp.studio import Studio
 from tests.studio.asking import Client
-from tests.studio.browsing import Watch, violations
+from tests.studio.browsing import PATIENCE, Watch, violations
 
 QUIET = (
     "--disable-background-networking",
@@ -30,6 +30,8 @@ QUIET = (
     "--no-first-run",
     "--no-sandbox",  # tests run as root in containers; the pages are our own
 )
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +74,7 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def new(**options: Any) -> Page:
         page = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | options)
+        page.set_default_timeout(2000 * PATIENCE)
         opened.append((page.new_page(), Watch()))
         opened[-1][1].over(opened[-1][0])
         return opened[-1][0]

@@ -26,6 +26,7 @@ from tests.studio.altered_page import (
     photo_named,
     shape_of,
 )
+from tests.studio.browsing import soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,15 +148,15 @@ def test_strokes_are_taken_back_erased_and_cleared(page: Page, address: str) -> 
     drag(taken_up(page, address), CREST)
     expect(page.locator("#answer")).to_contain_text("You hid")
     drag(page, [(0.2, 0.8), (0.3, 0.8)])
-    assert len(shape_of(page)["strokes"]) == 2
+    soon(page, lambda: len(shape_of(page)["strokes"]) == 2)
     page.keyboard.press("Control+z")
-    assert len(shape_of(page)["strokes"]) == 1
+    soon(page, lambda: len(shape_of(page)["strokes"]) == 1)
     page.keyboard.press("x")
     drag(page, [(0.6, 0.24), (0.66, 0.24)])
-    assert [stroke["erase"] for stroke in shape_of(page)["strokes"]] == [False, True]
+    soon(page, lambda: [stroke["erase"] for stroke in shape_of(page)["strokes"]] == [False, True])
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="Clear").click()
-    assert not field_of(page, "shape")
+    soon(page, lambda: not field_of(page, "shape"))
     expect(page.locator("#answer")).to_contain_text("Paint on the photo")
 
 

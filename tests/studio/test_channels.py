@@ -177,7 +177,7 @@ def test_the_feature_image_is_made_paused_and_kept(opened: Page) -> None:
     section = opened.locator("section", has_text="Feature image")
     section.get_by_role("button", name="Make it").click()
     image = section.get_by_role("img", name=f"An image made for channel {CHANNEL}")
-    expect(image).to_be_visible(timeout=20_000)
+    expect(image).to_be_visible(timeout=30_000)
     first = image.get_attribute("src")
     expect(image).not_to_have_attribute("src", str(first))  # the next frame
     section.get_by_role("button", name="Pause").click()

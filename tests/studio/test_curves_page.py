@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def opened(page: Page, studio: Studio, studio_server: StudioServer) -> Page:
     page.goto(f"{studio_server.address}#/decision?photo={photo_named(studio, JAY)}")
-    expect(page.get_by_role("img", name=re.compile("Deletion curve"))).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("img", name=re.compile("Deletion curve"))).to_be_visible(timeout=30_000)
     return page
 
 

@@ -71,7 +71,7 @@ def test_the_sentence_is_true_of_every_target(
     bird: str, fields: dict[str, str], sentence: str, page: Page, studio: Studio, studio_server: StudioServer
 ) -> None:
     opened(page, studio_server, photo_named(studio, bird), **fields)
-    expect(page.locator("#answer")).to_contain_text(re.compile("elsewhere typically"), timeout=20_000)
+    expect(page.locator("#answer")).to_contain_text(re.compile("elsewhere typically"), timeout=30_000)
     said = " ".join(page.locator("#answer").inner_text().split())
     assert re.search(sentence, said), said
     assert ("Because of place" in said) != ("do not trust" in said) or "All evidence is against" in said
@@ -91,7 +91,7 @@ def test_nothing_bars_the_way(
 ) -> None:
     page = new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     opened(page, studio_server, photo_named(studio, JAY))
-    expect(page.get_by_role("img", name=re.compile("Deletion curve"))).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("img", name=re.compile("Deletion curve"))).to_be_visible(timeout=30_000)
     page.wait_for_timeout(300)
     axe(page)
     assert page.evaluate("document.querySelector('.decision').getBoundingClientRect().right") <= width

@@ -161,7 +161,7 @@ def test_the_variants_say_what_is_left_of_the_lead(opened: Page) -> None:
 def test_a_changed_scene_is_explained_as_a_photo(opened: Page, own_studio: Studio) -> None:
     opened.get_by_role("button", name=re.compile("^no crest")).click()
     opened.get_by_role("button", name="Explain this scene").click()
-    expect(opened.get_by_role("heading", level=1)).to_contain_text(f"Why {CROWN}", timeout=20_000)
+    expect(opened.get_by_role("heading", level=1)).to_contain_text(f"Why {CROWN}", timeout=30_000)
     assert [*own_studio.photos][-1].scene == SCENE.without("crest")
 
 

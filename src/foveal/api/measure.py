@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,14 +20,16 @@ from foveal.attribution.perturbation import Progress
 from foveal.attribution.perturbed_score import SAID, Of, PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.keywords import checked
+from foveal.engine.precision import Precision
 from foveal.engine.select import LayerName
 from foveal.errors import MethodError
 from foveal.images import Batch
+from foveal.metrics.asking import Answers
 from foveal.metrics.baselines import black
-from foveal.metrics.evaluation import Evaluation, EvaluationSettings
-from foveal.metrics.metric import Metric, find_metrics
+from foveal.metrics.evaluation import CURVES, Evaluation, EvaluationSettings
+from foveal.metrics.metric import CLOSE, Metric, find_metrics
 from foveal.metrics.placement import Box
-from foveal.metrics.sensitivity import Explainer
+from foveal.metrics.together import evaluated_together, least_copies
 from foveal.models.model import Model
 from foveal.results.provenance import versions
 from foveal.results.scores import Scores, row_of
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
 GRID = 28
 STEPS = 49
+TOLERANCE = 0.005
 
 
 @checked
@@ -56,6 +60,7 @@ def measure(
     masks: Sequence[Bool[NDArray[np.bool_], "H W"]] | None = None,
     boxes: Sequence[Sequence[Box]] | None = None,
     setting: EvaluationSettings | None = None,
+    precision: Precision = "auto",
     progress: Progress | None = None,
     on_row: Callable[[Mapping[str, Any]], None] | None = None,
     inputs: Sequence[Any] | Tensor = (),
@@ -66,8 +71,8 @@ def measure(
 ) -> Scores:
     """How faithful explanations are: each by every metric, image by image, beside baseline maps.
 
-    The class of the unchanged image (or whatever the decision is) is asked of all altered copies. The metrics of one
-    map share their forward passes.
+    The class of the unchanged image (or whatever the decision is) is asked of all altered copies. All metrics and maps
+    of one image share their forward passes.
 
         why = foveal.explain(model, "bird.jpg", method="hirescam")
         table = foveal.measure(model, "bird.jpg", explanations=[why, "gradcam", "lrp-gamma"])
@@ -85,7 +90,11 @@ def measure(
         masks: one per image, true on the object, in the photo's pixels; for metrics of localization.
         boxes: several per image, (x0, y0, x1, y1) in the photo's pixels.
         setting: steps, fill values, samples, seed. The default compares all maps on one grid of 28 × 28 positions in 49
-            steps; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196.
+            steps, of which it asks every second and as many others as keep the areas within 0.005 and the maps in
+            order; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196, all of them asked.
+        precision: of the forward passes on altered copies. "auto" is bfloat16 if the device has units for it, if it is
+            faster and as long as the scores agree with those in "float32", and a note gives the differences; else it is
+            "float32", also for metrics of signs and ranks. "bfloat16" does not depend on speed and agreement.
         progress: hears (what, done, total).
         on_row: hears each row as soon as it is measured: image, target, score, method and the metrics, as in
             `Scores.rows`.
@@ -110,20 +119,19 @@ def measure(
     maps |= collect_baseline_maps(context, maps, baseline_maps)
     known = find_objects(context.batch, masks, boxes)
     chosen = _askable(chosen, known, maps)
+    if precision == "auto" and CLOSE & chosen.keys():
+        precision = "float32"
     setting = _black(setting or default_setting(context.x), context.subject)
-    n = len(context.photos)
     values: dict[str, dict[str, list[float]]] = {name: {metric: [] for metric in chosen} for name in maps}
-    with perturbed_scores(context, of) as asked:
+    with perturbed_scores(context, of, precision=precision) as asked:
         for i, question in enumerate(asked):
-            for number, (name, entry) in enumerate(maps.items()):
-                measured = _tried(context, i, entry, question, known, setting, chosen)
+            rows = partial(_measured, context, i, maps, len(explained), question, known, setting, chosen, progress)
+            for name, measured in question.settled(rows):
                 for metric, value in measured.items():
                     values[name][metric].append(value)
                 if on_row:
                     known_so_far = context.photos[i].source, question.label, question.whole
                     on_row(row_of(*known_so_far, name, measured))
-                if progress:
-                    progress("measuring maps", i * len(maps) + number + 1, n * len(maps))
         return Scores(
             values={name: {m: tuple(v) for m, v in by_metric.items()} for name, by_metric in values.items()},
             pictures=tuple(photo.source for photo in context.photos),
@@ -134,43 +142,84 @@ def measure(
             model=context.subject.name,
             setting=setting.to_dict(),
             forwards=sum(question.count for question in asked),
-            notes=_notes(context, asked),
+            notes=_notes(context, asked, setting, chosen),
             seconds=time.perf_counter() - started,
             versions=versions(),
         )
 
 
-def _notes(context: Context, asked: Sequence[PerturbedScore]) -> tuple[str, ...]:
+def _notes(
+    context: Context, asked: Sequence[PerturbedScore], setting: EvaluationSettings, metrics: Mapping[str, Metric]
+) -> tuple[str, ...]:
     """Each remark once, in order."""
     remarks = context.remarks(photos=True)
-    return tuple(dict.fromkeys([*remarks, *(note for question in asked for note in question.notes)]))
+    own = [note for question in asked for note in question.notes]
+    if setting.tolerance is not None and any(metric.experiment in CURVES for metric in metrics.values()):
+        own.append(
+            f"deletion and insertion ask every second of {setting.steps} steps, and others where the score moves: "
+            f"areas are estimated to be within {setting.tolerance:g} of those of all steps, and correlations are over "
+            "every second step"
+        )
+    return tuple(dict.fromkeys([*remarks, *own]))
 
 
-def default_setting(x: Float[Tensor, "n c h w"], *, steps: int = STEPS) -> EvaluationSettings:
-    """All maps on one grid, as fine as 28 × 28 where the image has so many pixels."""
-    return EvaluationSettings(steps=steps, grid=(min(GRID, x.shape[2]), min(GRID, x.shape[3])))
+def default_setting(
+    x: Float[Tensor, "n c h w"], *, steps: int = STEPS, tolerance: float | None = TOLERANCE
+) -> EvaluationSettings:
+    """All maps on one grid, as fine as 28 × 28 where the image has so many pixels; areas within a tolerance."""
+    grid = (min(GRID, x.shape[2]), min(GRID, x.shape[3]))
+    return EvaluationSettings(steps=steps, tolerance=tolerance, grid=grid)
 
 
-def _tried(
-    context: Context, i: int, entry: NamedMaps, question: PerturbedScore, known: Objects, setting: EvaluationSettings,
-    metrics: Mapping[str, Metric],
-) -> dict[str, float]:  # fmt: skip
-    """Every metric of one map of image i; NaN for a map that is not finite."""
-    if not bool(torch.isfinite(entry.maps[i]).all()):
-        return dict.fromkeys(metrics, float("nan"))
-    explainer: Explainer | None = partial(entry.again, i, question.decision) if entry.again else None
-    trial = Evaluation(
+def _measured(
+    context: Context, i: int, maps: Mapping[str, NamedMaps], own: int, question: PerturbedScore, known: Objects,
+    setting: EvaluationSettings, metrics: Mapping[str, Metric], progress: Progress | None,
+) -> Iterator[tuple[str, dict[str, float]]]:  # fmt: skip
+    """Every metric of the maps of image i, map by map; NaN for maps that are not finite. The first `own` are no
+    baseline maps."""
+    experiments = [*dict.fromkeys(metric.experiment for metric in metrics.values() if metric.experiment)]
+    before, done, expected = question.count, 0, max(1, least_copies(setting, experiments, len(maps)))
+
+    def tell() -> None:
+        if progress:
+            share = min(len(maps) - 1, len(maps) * (question.count - before) // expected)
+            progress("measuring maps", i * len(maps) + max(done, share), len(context.photos) * len(maps))
+
+    x = context.x[i : i + 1]
+    finite = [name for name, entry in maps.items() if bool(torch.isfinite(entry.maps[i]).all())]
+    trials: dict[str, Evaluation] = {}
+    rounds: list[Iterator[int]] = []
+    for names in [finite] if setting.together else [[name] for name in finite]:
+        answers = Answers(question, x, whole=question.whole, chunk=setting.chunk, tick=tell)
+        group = {name: _trial(context, i, maps[name], answers, question, known, setting) for name in names}
+        methods = sum(name in group for name in [*maps][:own])
+        rounds.append(evaluated_together(answers, [*group.values()], experiments, methods))
+        trials |= group
+    ended = chain.from_iterable(rounds)
+    for name in maps:
+        if name in trials:
+            next(ended)
+        measured = {metric: kind(trials[name]) if name in trials else float("nan") for metric, kind in metrics.items()}
+        yield name, measured
+        done += 1
+        tell()
+
+
+def _trial(
+    context: Context, i: int, entry: NamedMaps, answers: Answers, question: PerturbedScore, known: Objects,
+    setting: EvaluationSettings,
+) -> Evaluation:  # fmt: skip
+    """One map of image i."""
+    return Evaluation(
         context.x[i : i + 1],
         entry.maps[i],
-        question,
+        answers,
         None if known.inside is None else known.inside[i],
         () if known.boxes is None else known.boxes[i],
-        explainer,
-        question.whole,
-        setting,
-        entry.place,
+        partial(entry.again, i, question.decision) if entry.again else None,
+        setting=setting,
+        place=entry.place,
     )
-    return {name: metric(trial) for name, metric in metrics.items()}
 
 
 def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, NamedMaps]) -> dict[str, Metric]:

@@ -19,7 +19,6 @@ from foveal.engine.checkpoints import CheckpointingError
 from foveal.engine.layout import Layout, channels_first
 from foveal.engine.overwritten import kept_if_overwritten
 from foveal.engine.row_order import row_orders
-from foveal.engine.rules.mode import RulesMode
 from foveal.errors import LayerError, MethodError, ModelError, TargetError
 from foveal.targets import ModelOutput, Target, TargetScore
 

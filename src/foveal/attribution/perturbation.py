@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from foveal.attribution.passes import outcome_of
 from foveal.attribution.placing import whereabouts
+from foveal.attribution.rounded import agreeing
 from foveal.engine.address import INPUT, is_input
 from foveal.engine.capture import ForwardRun, capture
 from foveal.engine.channel_swap import ChannelSwap
@@ -24,6 +25,7 @@ from foveal.engine.locks import memory_of
 from foveal.engine.memory import Load, load_of
 from foveal.engine.model_errors import out_of_memory, reason
 from foveal.engine.op_record import is_seen
+from foveal.engine.precision import PRECISIONS, Precision, bfloat16, channels_last, single
 from foveal.engine.resume import Cut, Recording, Resumption
 from foveal.errors import FovealError, MethodError, ModelError
 from foveal.targets import ModelOutput, Target
@@ -42,8 +44,6 @@ Copies: TypeAlias = Callable[[int, int], Tensor]
 """(start, stop) -> the altered copies of these numbers, (stop − start, c, h, w)."""
 
 UNMOVED = "no altered copy has another score by more than rounding, and the map is noise"
-
-Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
 class PerturbationScorer:
@@ -81,7 +81,7 @@ class PerturbationScorer:
         self._arguments = context.arguments.row(image)
         self._under = context.mode or nullcontext
         self._target: Target = passed.verdict.per_image[image]
-        self._alone = False
+        self._alone = self._rounded = False
         self.tick = tick
         self._runs = runs
         self.score = float(passed.verdict.score[image])
@@ -102,27 +102,44 @@ class PerturbationScorer:
 
         Args:
             chunk: how many at once; None for what fits.
-            precision: of the forwards; "bfloat16" is by autocast, with channels last.
-            told: whether this is worth the progress bar.
+            precision: of the forwards: "float32", "bfloat16", or "auto", see `attribution.rounded`.
+            shown: whether this is worth the progress bar.
         """
 
-        def forward(start: int, stop: int) -> Tensor:
-            x = copies(start, stop).to(self.x.dtype)
-            if precision == "float32":
-                return self.ask(x)
-            with torch.autocast(x.device.type, torch.bfloat16):
-                return self.ask(x.contiguous(memory_format=torch.channels_last)).float()
-
         tick = self.tick if shown else lambda done, total: None
-        size = fitting(self.x, WHOLE) * (1 if precision == "float32" else 2)
-        chunks = Chunks(chunk) if chunk else Chunks(size, self.load(precision))
-        chunks.weigh(forward, count)
-        return self._more_than_rounding(chunks(forward, count, tick), shown=shown)
+        size = fitting(self.x, WHOLE) * (2 if precision == "bfloat16" else 1)
 
-    def resumed(self, copies: Copies, count: int, *, chunk: int | None = None) -> Float[Tensor, " count"]:
-        """The scores where the layer gives altered copies of A, running only what comes after the layer."""
+        def run(score: Callable[[Tensor], Tensor]) -> Tensor:
+            def forward(start: int, stop: int) -> Tensor:
+                return score(copies(start, stop).to(self.x.dtype))
+
+            chunks = Chunks(chunk) if chunk else Chunks(size, self.load(precision))
+            chunks.weigh(forward, count)
+            return chunks(forward, count, tick)
+
+        if precision == "auto":
+            scores, remarks = agreeing(self._context, run, self._score, self.score)
+            self.cautions += remarks
+        else:
+            scores = run(partial(self._score, rounded=precision == "bfloat16"))
+        return self._more_than_rounding(scores, shown=shown)
+
+    def _score(self, x: Tensor, look: object = None, *, rounded: bool = False) -> Tensor:
+        with self.rounded() if rounded else nullcontext():
+            return self.ask(x)
+
+    def resumed(
+        self, copies: Copies, count: int, *, chunk: int | None = None, precision: Precision = "float32"
+    ) -> Float[Tensor, " count"]:
+        """The scores where the layer gives altered copies of A, running only what comes after the layer.
+
+        Args:
+            precision: of whole forwards, those of altered inputs.
+        """
+        if precision not in PRECISIONS:
+            raise MethodError(f"cannot run forward passes in {precision!r}: say float32, bfloat16 or auto")
         if self.layer == INPUT:
-            return self.scores(copies, count, chunk=chunk)
+            return self.scores(copies, count, chunk=chunk, precision=precision)
         go_on = self._resumption
 
         def forward(start: int, stop: int) -> Tensor:
@@ -193,8 +210,24 @@ class PerturbationScorer:
         """`ask` in one forward, whatever comes."""
         return self._at_once(x, lambda outcome: self._target.decide(outcome).score)
 
+    @contextmanager
+    def rounded(self) -> Iterator[None]:
+        """Forwards in here are in bfloat16; what they give is in float32."""
+        self._rounded = True
+        try:
+            yield
+        finally:
+            self._rounded = False
+
     def outcome(self, x: Float[Tensor, "k c h w"]) -> ModelOutput:
         """What the network makes of these inputs, as far as the decision may look."""
+        if not self._rounded:
+            return self._outcome(x)
+        with bfloat16(x.device):
+            outcome = self._outcome(channels_last(x))
+        return replace(outcome, output=single(outcome.output), activations=single(outcome.activations))
+
+    def _outcome(self, x: Float[Tensor, "k c h w"]) -> ModelOutput:
         if self._target.layers:
             run = self._runs[torch.is_grad_enabled()]
             output = run.forward(x, self._arguments, stop=True, mode=self._under())

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
 from foveal.attribution.passes import decided
 from foveal.attribution.perturbation import PerturbationScorer, runs_for
+from foveal.attribution.rounded import Agreement, DisagreementError, Look, Rounding
 from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched
 from foveal.engine.memory import Load
+from foveal.engine.precision import Precision
 from foveal.errors import MethodError, TargetError
 from foveal.targets import ModelOutput, ReferenceTarget, Target, TargetScore
 from foveal.targets.neighbors import Vote
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from foveal.attribution.context import Context
     from foveal.attribution.passes import PassResult
+
+T = TypeVar("T")
 
 Of: TypeAlias = "Literal['auto', 'probability', 'score']"
 SAID = {
@@ -53,26 +57,48 @@ class PerturbedScore:
         decision: Target,
         of: str,
         label: str,
+        rounding: Rounding,
         notes: Sequence[str] = (),
         whole: float | None = None,
     ) -> None:
         self._probe, self.decision, self._notes = probe, decision, tuple(notes)
+        self._rounding, self._agreement = rounding, Agreement(of)
         self.of, self.label, self.count = of, label, 0
         self.load = Load(probe.x.device)
         if whole is None:
             with self.load.weighed(1):
-                whole = float(self(probe.x)[0])
+                whole = float(self._read(probe.x)[0])
         self.whole = whole
+        self._agreement.seen(torch.tensor([whole]))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of the decision, and of how the network was asked."""
-        return (*self._notes, *self._probe.cautions)
+        return (*self._notes, *self._rounding.remarks, *self._probe.cautions)
 
-    def __call__(
-        self, x: Float[Tensor, "k c h w"], look: Callable[[ModelOutput], None] | None = None
-    ) -> Float[Tensor, " k"]:
+    def __call__(self, x: Float[Tensor, "k c h w"], look: Look | None = None) -> Float[Tensor, " k"]:
         """The numbers of altered copies; `look` sees what the network made of them."""
+        return self._rounding.scores(x, look, self._read, self._agreement)
+
+    def exactly(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
+        """The numbers of copies in float32, whatever the precision of others."""
+        return self._read(x)
+
+    def settled(self, measured: Callable[[], Iterable[T]]) -> Iterator[T]:
+        """What was measured with these numbers; once more, exactly, where those in bfloat16 turn out too far off.
+
+        As long as that may happen, nothing is given before all is measured.
+        """
+        if not self._rounding.exact:
+            try:
+                yield from [*measured()]
+                return
+            except DisagreementError:
+                self._agreement = Agreement(self.of)
+        yield from measured()
+
+    def _read(self, x: Tensor, look: Look | None = None, *, rounded: bool = False) -> Float[Tensor, " k"]:
+        """The numbers, by forwards that are counted."""
         self.count += len(x)
 
         def numbers(outcome: ModelOutput) -> Tensor:
@@ -80,7 +106,8 @@ class PerturbedScore:
                 look(outcome)
             return self._numbers(outcome)
 
-        return self._probe.read(x, numbers)
+        with self._probe.rounded() if rounded else nullcontext():
+            return self._probe.read(x, numbers)
 
     def _numbers(self, outcome: ModelOutput) -> Float[Tensor, " k"]:
         try:
@@ -109,7 +136,12 @@ class PerturbedScore:
 
 @contextmanager
 def perturbed_scores(
-    context: Context, of: Of = "auto", *, passed: PassResult | None = None, wholes: Sequence[float] = ()
+    context: Context,
+    of: Of = "auto",
+    *,
+    passed: PassResult | None = None,
+    wholes: Sequence[float] = (),
+    precision: Precision = "float32",
 ) -> Iterator[tuple[PerturbedScore, ...]]:
     """One question a picture, inside a block that leaves the model as it was.
 
@@ -119,12 +151,14 @@ def perturbed_scores(
             the score. "score" asks for that always.
         passed: what `decided` gave for this context, where it was asked before.
         wholes: the numbers of the pictures as they are, where they are known.
+        precision: of the forwards, see `attribution.rounded`. Whoever says "auto" measures inside of `settled`.
 
     Raises:
         TargetError: for a decision that cannot be asked about altered copies.
     """
     if of not in ("auto", "probability", "score"):
         raise MethodError(f"cannot measure the {of!r} of a decision: say auto, probability or score")
+    rounding = Rounding(context, precision)
     asked, passed = context.target, decided(context) if passed is None else passed
     verdict = passed.verdict
     if asked is None or verdict is None or not verdict.per_image:
@@ -137,9 +171,16 @@ def perturbed_scores(
         for i in range(len(context.x)):
             probe = PerturbationScorer(context, passed, i, INPUT, lambda done, total: None, runs)
             decision, kind = _readable(asked, verdict, i, of)
-            whole = wholes[i] if wholes else None
-            scores.append(PerturbedScore(probe, decision, kind, verdict.label[i], passed.notes, whole))
+            whole = wholes[i] if wholes else _known(context, verdict, kind)
+            scores.append(PerturbedScore(probe, decision, kind, verdict.label[i], rounding, passed.notes, whole))
         yield tuple(scores)
+
+
+def _known(context: Context, verdict: TargetScore, of: str) -> float | None:
+    """What the pass that decided has already found of the picture; None where it must be asked alone."""
+    if len(context.x) > 1 or of != "probability" or verdict.spec.get("kind") != "class" or verdict.probability is None:
+        return None
+    return float(verdict.probability[0])
 
 
 def _readable(asked: Target, verdict: TargetScore, i: int, of: Of) -> tuple[Target, str]:

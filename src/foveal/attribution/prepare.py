@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from foveal.attribution.context import Context
-from foveal.attribution.embedding import ModelEmbedder
 from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
@@ -80,8 +79,10 @@ def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
     if not isinstance(image, Tensor):
         return 2
     batched = image.ndim == 3 and image is images
+    if image.ndim - batched != 2:
+        return 2
     kinds = [m for m in module.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
-    if image.ndim - batched != 2 or not kinds:
+    if not kinds:
         return 2
     for convolution in kinds:
         if isinstance(convolution, nn.Conv1d) and convolution.in_channels == image.shape[batched]:
@@ -94,9 +95,11 @@ def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
 def _prepared(decision: Target, subject: Model, x: Tensor, arguments: Arguments, notes: list[str]) -> Target:
     """What holds pictures has them embedded; layers given as modules become their names."""
     decision = with_layer_names(decision, subject.module)
-    return (
-        decision.prepare(ModelEmbedder(subject, x, arguments, notes)) if isinstance(decision, NeedsModel) else decision
-    )
+    if not isinstance(decision, NeedsModel):
+        return decision
+    from foveal.attribution.embedding import ModelEmbedder
+
+    return decision.prepare(ModelEmbedder(subject, x, arguments, notes))
 
 
 def _check_attached(subject: Model, x: Tensor) -> None:

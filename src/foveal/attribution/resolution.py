@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from foveal.attribution.attribute import Attributions, MethodRequest, attribute
 from foveal.attribution.context import Context
-from foveal.attribution.dilated import at_resolution
-from foveal.attribution.multiscale import See, at_scales
 from foveal.errors import MethodError
 from foveal.targets import Neuron
 
@@ -43,6 +41,9 @@ def attribute_at(
         raise MethodError(f"cannot use scale {max(scales):g} of {h}×{w} pixels: this does not fit into memory")
     if resolution == 1 and scales == (1.0,):
         return attribute(context, asked, progress)
+    from foveal.attribution.dilated import at_resolution
+    from foveal.attribution.multiscale import See, at_scales
+
     _refuse(context)
     if resolution == 1:
         see: See = partial(attribute, asked=asked, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from foveal._version import __version__
 from foveal.api.map_sources import EVERY
-from foveal.api.measure import default_setting, measure
+from foveal.api.measure import TOLERANCE, default_setting, measure
 from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.index import Shot, is_there, shots
 from foveal.errors import FovealError, ImageError, ResultError, TargetError, shown
@@ -32,8 +33,8 @@ def made_with(model: Model, steps: int, *, predicted: bool, methods: Iterable[Me
     network = fingerprint(weights=model.module, preprocessing=model.preprocessing, labels=model.labels)
     own = own_sources(methods)
     return {
-        "model": model.name, "weights": network, "steps": steps, "predicted": predicted, "foveal": __version__,
-        **({"own methods": own} if own else {}),
+        "model": model.name, "weights": network, "steps": steps, "tolerance": TOLERANCE, "predicted": predicted,
+        "foveal": __version__, **({"own methods": own} if own else {}),
     }  # fmt: skip
 
 
@@ -97,7 +98,9 @@ def _rows(
     scores = measure(
         model, batch, target, explanations={name: methods[name] for name in own or [*methods][:1]},
         metrics=log.metrics, baseline_maps=len(own) < len(missing),
-        setting=setting or default_setting(batch.tensor, steps=steps), **known,
+        # A table that grows by a method is the same as one made at once.
+        setting=setting or replace(default_setting(batch.tensor, steps=steps), together=False), precision="float32",
+        **known,
     )  # fmt: skip
     rows = {name: {metric: values[0] for metric, values in of.items()} for name, of in scores.values.items()}
     return [

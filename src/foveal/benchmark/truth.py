@@ -33,6 +33,7 @@ from foveal.benchmark.csv_log import CsvLog
 from foveal.errors import FovealError
 from foveal.images import Batch, load_images
 from foveal.methods import find_methods, own_sources
+from foveal.metrics.asking import Answers
 from foveal.metrics.evaluation import Evaluation, EvaluationSettings
 from foveal.metrics.metric import find_metrics
 from foveal.models import Model, load_model
@@ -154,19 +155,18 @@ def rows(
     if baselines:
         maps |= collect_baseline_maps(context, {}, True)
     asked = find_metrics([metric for metric in metrics if metric not in TRUTH]) if set(metrics) - set(TRUTH) else {}
-    setting = setting or default_setting(batch.tensor, steps=14)
+    setting = setting or default_setting(batch.tensor, steps=14, tolerance=None)
     with perturbed_scores(context, "score") as (score,):
         truth = _true_effects(case, score)
     lines: list[dict[str, Any]] = []
     with perturbed_scores(context) as (question,):
+        answers = Answers(question, batch.tensor, whole=question.whole, chunk=setting.chunk)
         for name in methods:
             lines.append({"decision": case.decision, "picture": case.name, "method": name})
             if name not in maps:
                 continue
             entry = maps[name]
-            evaluation = Evaluation(
-                batch.tensor, entry.maps[0], question, whole=question.whole, setting=setting, place=entry.place
-            )
+            evaluation = Evaluation(batch.tensor, entry.maps[0], answers, setting=setting, place=entry.place)
             lines[-1] |= {metric: kind(evaluation) for metric, kind in asked.items()}
             lines[-1] |= _agreement(case, batch, entry, truth)
     return lines

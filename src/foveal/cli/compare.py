@@ -45,6 +45,7 @@ def compare(
     ] = None,
     layer: options.Layer = None,
     steps: options.Steps = 28,
+    precision: options.Precision = "auto",
     *,
     drawing: DrawingOptions,
     output: options.OutputOptions,
@@ -59,10 +60,11 @@ def compare(
       foveal compare query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
     --target as in `foveal explain`. naflow is the flow of `foveal flow` at the last stage. Each row is printed as soon
-    as it is measured. The folder gets compare.html, a page of the studio with tables that sort by any metric,
-    scores.csv, the table to paste as scores.md, scores.tex and scores.html, and manifest.json. --figure puts the maps
-    into one figure for a paper. Prints the paths of page, figure and tables; --json adds intervals and the tests of all
-    pairs of methods. After an interruption the same command goes on with the photos that are left.
+    as it is measured. The folder gets compare.html, a page of the studio with tables that sort by any metric: first
+    with the maps of the first photo, then with the numbers of all photos that are done. Beside it lie scores.csv, the
+    table to paste as scores.md, scores.tex and scores.html, and manifest.json. --figure puts the maps into one figure
+    for a paper. Prints the paths of page, figure and tables; --json adds intervals and the tests of all pairs of
+    methods. After an interruption the same command goes on with the photos that are left.
     """
     options.one_format(json=output.json, latex=latex)
     drawing.check()
@@ -91,8 +93,10 @@ def compare(
                 lambda some: _explained(network, batch, target, some, options.layer_spec(layer)),  # noqa: B023
                 metrics=metrics,
                 steps=steps,
+                precision=precision,
                 layer=layer,
                 move=counted(move, i, len(files)),
+                on_maps=None if done.parts else page.show_maps,
             )
             done.add(i, table)
             page.show(whys, done)
@@ -120,13 +124,15 @@ class PageSoFar:
         self.path, self._drawing = path, drawing
         self._written = -EVERY
 
+    def show_maps(self, whys: Mapping[str, Explanation]) -> None:
+        """Maps of the first photo, while there are no numbers yet."""
+        self._write({name: replace(_joined([why]), drawing=self._drawing) for name, why in whys.items()}, None)
+
     def show(
         self, whys: Mapping[int, Mapping[str, Explanation]], done: MeasuredPhotos, *, now: bool = False
     ) -> tuple[dict[str, Explanation], Scores]:
         """The photos that are done, by method; written if the page is older than `EVERY`, or `now`."""
-        from foveal.report.comparison_page import comparison_page
         from foveal.results import Scores
-        from foveal.storage.atomic import write_text
 
         shown = sorted(whys.keys() & done.parts.keys())
         columns = {
@@ -134,9 +140,15 @@ class PageSoFar:
         }
         scores = Scores.joined([done.parts[i] for i in shown])
         if now or time.monotonic() - self._written > EVERY:
-            write_text(self.path, comparison_page(columns, scores))
+            self._write(columns, scores)
             self._written = time.monotonic()
         return columns, scores
+
+    def _write(self, columns: Mapping[str, Explanation], scores: Scores | None) -> None:
+        from foveal.report.comparison_page import comparison_page
+        from foveal.storage.atomic import write_text
+
+        write_text(self.path, comparison_page(columns, scores))
 
 
 def _explained(network: Any, batch: Any, target: Any, names: Sequence[str], layer: Any) -> dict[str, Explanation]:

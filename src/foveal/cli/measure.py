@@ -26,6 +26,7 @@ def measure(
     metric: options.Metrics = None,
     layer: options.Layer = None,
     steps: options.Steps = 49,
+    precision: options.Precision = "auto",
     baseline_maps: Annotated[
         bool,
         typer.Option(
@@ -79,6 +80,7 @@ def measure(
                 metrics=metric or "usual",
                 baseline_maps=baseline_maps,
                 steps=steps,
+                precision=precision,
                 layer=layer,
                 move=counted(move, left[number], len(files)),
             )

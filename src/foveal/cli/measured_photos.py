@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from foveal.cli.console import Move
     from foveal.cli.output_folder import OutputFolder
+    from foveal.engine.precision import Precision
     from foveal.images import Batch
     from foveal.models import Model
     from foveal.results import Scores
@@ -72,9 +73,11 @@ def measured_photo(
     *,
     metrics: str | Sequence[str],
     steps: int,
+    precision: Precision,
     baseline_maps: bool = True,
     layer: object = None,
     move: Callable[[int, int], None],
+    on_maps: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> tuple[dict[str, Any], Scores]:
     """The explanations of one photo by method, and their scores; each row is told as soon as it is measured.
 
@@ -82,6 +85,7 @@ def measured_photo(
         explain: makes explanations of this photo by several methods.
         layer: asked for; then baseline maps need the maps of all methods, and all are made first.
         move: hears (done, total) after each map.
+        on_maps: hears the explanations there are, before they are measured.
     """
     from foveal.api.measure import default_setting, measure
 
@@ -93,6 +97,8 @@ def measured_photo(
         last = number == len(steps_of_work) - 1
         before, to_come = len(explanations), 0 if last else len(methods) - 1 + 5 * baseline_maps
         explanations |= made
+        if on_maps:
+            on_maps(explanations)
         part = measure(
             network,
             batch,
@@ -101,6 +107,7 @@ def measured_photo(
             metrics=metrics,
             baseline_maps=baseline_maps and last,
             setting=default_setting(batch.tensor, steps=steps),
+            precision=precision,
             progress=_shifted(move, before, to_come),
             on_row=tell_row if made else None,
         )

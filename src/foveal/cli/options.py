@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foveal.cli.choices import one_of
 from foveal.cli.console import busy, info
 from foveal.cli.lists import repeatable
 from foveal.engine.numerals import whole
@@ -69,6 +70,14 @@ Steps = Annotated[
     int,
     typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves."),
 ]
+Precision = Annotated[
+    Any,
+    typer.Option(
+        "--precision", metavar="NAME", callback=one_of("float32", "bfloat16", "auto"),
+        help="Precision of the forward passes on altered copies: float32, bfloat16, or auto: bfloat16 if it is faster "
+        "and the scores agree.",
+    ),
+]  # fmt: skip
 Metrics = Annotated[
     list[str] | None,
     repeatable(

@@ -20,6 +20,7 @@ from foveal.errors import LayerError, UnknownLayer
 INPUT = "input"
 """The network's input itself, as a layer; unless a module goes by that name."""
 
+_PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _ADDRESS = re.compile(r"^(?P<module>[^\[\]#]*)(\[(?P<key>[^\]]+)\])?(#(?P<call>\d+))?$")
 
 
@@ -123,8 +124,8 @@ def _children(module: nn.Module) -> list[tuple[str, nn.Module]]:
 def unwrapped(module: nn.Module) -> nn.Module:
     """The module behind a compiled or parallel one, whose own hooks run."""
     while True:
-        inner = getattr(module, "_orig_mod", None)
-        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        inner = module._modules["_orig_mod"] if "_orig_mod" in module._modules else None  # noqa: SIM401  no get in scripts
+        if isinstance(module, _PARALLEL):
             inner = module.module
         if not isinstance(inner, nn.Module):
             return module

@@ -44,6 +44,7 @@ def capture(
     *,
     gradient: bool = True,
     differentiable: bool = False,
+    freeze: bool | None = None,
     last_calls: Mapping[str, int] | None = None,
     neighbors: bool = False,
     rows: bool = True,
@@ -54,6 +55,7 @@ def capture(
         layers: addresses (see `Address`); names that do not exist raise LayerError at once.
         gradient: False where only activations are needed: no graph at all is recorded.
         differentiable: activations and gradients stay attached to the input and the weights, nothing is cut.
+        freeze: leave the weights out of the graph; None does unless it is to be differentiable.
         last_calls: layer -> number of its last call, for a forward that is to stop at modules that run several times.
         neighbors: notice which layers are fed by another as it is, for `ForwardRun.block`.
         rows: each layer must have a row an image; False where others take the images' place on the way.
@@ -62,7 +64,7 @@ def capture(
     addressed = {layer: Address.resolve(model, layer) for layer in layers}
     addresses = {layer: address for layer, (address, _) in addressed.items()}
     modules = {layer: module for layer, (_, module) in addressed.items() if module is not None}
-    with untouched(model, freeze=not differentiable):
+    with untouched(model, freeze=not differentiable if freeze is None else freeze):
         yield ForwardRun(
             model, addresses, modules, last_calls or {},
             gradient=gradient, differentiable=differentiable, neighbors=neighbors, rows=rows,
@@ -228,9 +230,10 @@ class ForwardRun:
                 raise OtherRows(layer, len(tensor) if tensor.ndim else 0)
             in_place = any(value is tensor for value in inputs)
             fed = self._feeding.giver(layer)
-            onward = self._keep(layer, tap(tensor, gradient=self._recording, in_place=in_place))
+            last = self._stop and {*self.activations, layer} == {*self._addresses}
+            onward = self._keep(layer, tap(tensor, gradient=self._recording, in_place=in_place, last=last))
             self._kept_fed[layer] = fed
-            if self._stop and len(self.activations) == len(self._addresses):
+            if last:
                 raise _Enough
             return None if onward is tensor else replace(output, tensor, onward)
 

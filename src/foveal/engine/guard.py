@@ -17,7 +17,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from foveal.engine.buffers import Buffers
 from foveal.engine.locks import turn_at
 from foveal.engine.randomness import random_state_kept
-from foveal.engine.weights import Weights, only_read
+from foveal.engine.weights import Weights, only_read, written_buffers
 from foveal.errors import ModelError
 
 
@@ -75,7 +75,12 @@ class _Blocks(local):
 _blocks = _Blocks()
 
 _stateful: WeakSet[nn.Module] = WeakSet()
-"""Models whose forward was seen to write into their buffers."""
+"""Models whose forward was seen to write into their buffers, or to do what may write into their weights."""
+
+
+def only_reads(model: nn.Module) -> bool:
+    """Whether no forward so far was seen to write into buffers or weights."""
+    return model not in _stateful
 
 
 def rewind(model: nn.Module) -> None:
@@ -95,7 +100,7 @@ def untouched(model: nn.Module, *, freeze: bool = True) -> Iterator[None]:
     * the train/eval mode of each module, its backward hooks, which are set aside meanwhile, and which modules,
       parameters and buffers it has;
     * `requires_grad` and `.grad` of each parameter;
-    * every buffer, bit for bit;
+    * every buffer, bit for bit; but for running statistics of batch norms in networks that are known to only read them;
     * every parameter, bit for bit, that the forward may have written into (`foveal.engine.weights` says how that is
       noticed);
     * the state of torch's random generators, and the gradient, inference and compilation modes of the caller.
@@ -127,7 +132,7 @@ def untouched(model: nn.Module, *, freeze: bool = True) -> Iterator[None]:
 
 def hooked_backward(model: nn.Module) -> list[str]:
     """Names of the modules on which a person has hooks for the backward pass; "every module" for global ones."""
-    if not any(_global_hooks()) and not any(any(_backward_hooks(module)) for module in every_module(model)):
+    if not any(_global_hooks()) and not any(m._backward_hooks or m._backward_pre_hooks for m in every_module(model)):
         return []
     own = [name or type(module).__name__ for name, module in model.named_modules() if any(_backward_hooks(module))]
     return own + (["every module"] if any(_global_hooks()) else [])
@@ -175,8 +180,9 @@ class _Before:
         self._modes = [(m, m.training) for m in modules if hasattr(m, "training")]  # frozen TorchScript has none
         self._trainable = [p for p in parameters if p.requires_grad and p.is_leaf] if freeze else []
         self._hooks = [(m, _backward_hooks(m)) for m in modules if m._backward_hooks or m._backward_pre_hooks]
-        self.buffers = Buffers(modules, buffers)
-        self._weights = None if only_read(modules) else Weights(modules, self.buffers.large)
+        known = only_read(modules)
+        self.buffers = Buffers(modules, written_buffers(modules) if known else buffers)
+        self._weights = None if known else Weights(modules, self.buffers.large)
         watches = (self.buffers.watch, self._weights and self._weights.watch)
         self.watches = [watch for watch in watches if watch]
 
@@ -197,7 +203,7 @@ class _Before:
         self.buffers.restore()
 
     def restore(self) -> bool:
-        """Put everything back; whether the forward had written into buffers."""
+        """Put everything back; whether the forward had written into buffers, or may have written into weights."""
         for module, training in self._modes:
             if module.training != training:
                 module.training = training

@@ -170,7 +170,7 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "int | str": (_count_or_word, "a whole number or 'auto'"),
     "Callable[[Mapping[str, Any]], None]": (_callable, "a function"),
     "seed": (lambda value: WRONG if (number := _whole(value)) is WRONG or number < 0 else number, "a number from 0 up"),
-    **dict.fromkeys(("str", "LayerName", "Mode", "Of", "RuleName"), (_text, "a name")),
+    **dict.fromkeys(("str", "LayerName", "Mode", "Of", "Precision", "RuleName"), (_text, "a name")),
     **dict.fromkeys(("Sequence[str] | str", "str | Sequence[str]"), (_names, "a name or a list")),
     "MethodLike": (_method, "a name, a foveal.Method or a function f(A, G)"),
     "MethodsLike": (_methods, "a name, a foveal.Method, a function f(A, G), or a list of these"),

@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.positions import PositionTracker, Where, tensors_in
+from foveal.engine.run_log import RunLog
 
 Pair = tuple[float, float]
 
@@ -50,7 +52,11 @@ class Field:
 
 
 class FieldTracker(TorchDispatchMode):
-    """Follows `Field`s from an input tensor through everything computed while the mode is active."""
+    """Follows `Field`s from an input tensor through everything computed while the mode is active.
+
+    Attributes:
+        log: what ran.
+    """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -66,6 +72,7 @@ class FieldTracker(TorchDispatchMode):
         self._fields[source] = Field()
         self._positions = PositionTracker(source)
         self._asleep = False
+        self.log = RunLog(source)
 
     def field(self, tensor: Tensor) -> Field | None:
         reach: Field | None = self._fields.get(tensor)
@@ -77,17 +84,31 @@ class FieldTracker(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self._asleep:
-            return result
+        if not self._asleep:
+            with torch._C.DisableTorchFunction():  # whoever watches the forward need not watch this
+                self.follow(func, args, kwargs or {}, result)
+        return result
+
+    def put(self, tensor: Tensor, field: Field, where: Where) -> None:
+        """Say where a tensor lies that was computed elsewhere."""
+        self._fields[tensor] = field
+        self._positions.put(tensor, where)
+
+    def follow(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+        """What an operation that has just run made of what it was given."""
         given = tensors_in((*args, *kwargs.values()) if kwargs else args)
-        outputs = tensors_in(result if isinstance(result, list | tuple) else (result,))
         inputs = [tensor for tensor in given if tensor in self._fields]
-        for output in outputs if inputs else ():
+        if not inputs:
+            self.log.constant(func, args, kwargs)
+            return
+        fields = [self._fields[tensor] for tensor in inputs]
+        outputs = tensors_in(result if isinstance(result, list | tuple) else (result,))
+        for output in outputs:
             self._fields[output] = self._after(func, args, inputs, output)
             if output._base is not None and any(output is tensor for tensor in given):  # written into part of another
                 self._fields.setdefault(output._base, self._fields[output])
-        self._positions.follow(func, args, kwargs or {}, given, outputs)
-        return result
+        call = self._positions.follow(func, args, kwargs, given, outputs)
+        self.log.operation(call, result, fields, map(self.where, outputs))
 
     @contextmanager
     def asleep(self) -> Iterator[None]:

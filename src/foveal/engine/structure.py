@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -93,7 +93,7 @@ class Structure:
     rows: dict[str, float] = field(default_factory=dict, repr=False)
     model: str = "the network"
     images: int = 1
-    lying: dict[str, Lying] = field(default_factory=dict, repr=False)
+    lying: Mapping[str, Lying] = field(default_factory=dict, repr=False)
     along_images: bool = False
     own_backwards: tuple[str, ...] = ()
     embedding: EmbeddingSign | None = None
@@ -136,8 +136,7 @@ class Structure:
         """Where the cells of a layer's map lie, or why that is not known: the name of an operation, mostly."""
         model = unwrap(model)
         address, module = Address.resolve(model, layer)
-        names = {module: name for name, module in reversed(named_modules(model).items())}
-        name = names.get(module, "") if module else ""
+        name = self._traced_name(model, address.module, module) if module else ""
         call = self.calls.get(name, 1) - 1 if address.call is None else address.call
         lying = self.lying.get(str(replace(address, module=name, call=call)))
         if lying is None:
@@ -157,9 +156,18 @@ class Structure:
     def last_calls(self, model: nn.Module, layers: Iterable[str]) -> dict[str, int]:
         """Layer -> the number of the last call of its module, whatever name it goes by."""
         model = unwrap(model)
-        names = {module: name for name, module in reversed(named_modules(model).items())}
-        modules = {layer: Address.resolve(model, layer)[1] for layer in layers}
-        return {layer: self.calls.get(names.get(at, ""), 1) - 1 for layer, at in modules.items() if at is not None}
+        found = {layer: Address.resolve(model, layer) for layer in layers}
+        return {
+            layer: self.calls.get(self._traced_name(model, address.module, module), 1) - 1
+            for layer, (address, module) in found.items()
+            if module is not None
+        }
+
+    def _traced_name(self, model: nn.Module, name: str, module: nn.Module) -> str:
+        """What the trace calls a module that may go by several names: the first of them."""
+        if name in self.calls:
+            return name
+        return next((first for first, other in named_modules(model).items() if other is module), "")
 
     def channels_first(self, layer: str, tensor: Tensor, image: Sequence[int]) -> Tensor:
         """What a layer returned, its maps as (n, c, h, w) also where the network keeps channels last.

@@ -17,14 +17,18 @@ class Tap(NamedTuple):
     onward: Tensor
 
 
-def tap(tensor: Tensor, *, gradient: bool, in_place: bool = False) -> Tap:
+def tap(tensor: Tensor, *, gradient: bool, in_place: bool = False, last: bool = False) -> Tap:
     """A `Tap` of what a layer returned.
 
     Args:
         gradient: whether a graph is recorded. It begins at the first tensor without history, which becomes a leaf.
         in_place: the layer gave back its own input.
+        last: the forward ends here, so that nothing can overwrite what is kept.
     """
     with torch.set_grad_enabled(gradient):
+        if last:
+            kept = tensor.detach().requires_grad_() if _cut(tensor, gradient=gradient) else tensor
+            return Tap(kept, kept, kept)
         if in_place and (tapped := _in_place(tensor, gradient=gradient)):
             return tapped
         kept = tensor.detach().requires_grad_() if _cut(tensor, gradient=gradient) else tensor

@@ -29,14 +29,30 @@ _POINTERS = frozenset(
 )
 
 
+STATISTICS = frozenset({nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm})
+"""Modules of torch whose forward writes into their buffers in training mode only."""
+
+
 def only_read(modules: Sequence[nn.Module]) -> bool:
     """Whether these modules, and what a person hooked into them, are known to only read their weights."""
-    hooked = [m for m in modules if m._forward_pre_hooks or m._forward_hooks]
-    return all(map(_known, {*map(type, modules)})) and all(_known(hook) for m in hooked for hook in _hooks(m))
+    own = [m.__dict__["forward"] for m in modules if "forward" in m.__dict__]  # put in place of the module's
+    hooks = [hook for m in modules if m._forward_pre_hooks or m._forward_hooks for hook in _hooks(m)]
+    return all(map(_known, {*map(type, modules)})) and all(map(_known, [*own, *hooks, *_global_hooks()]))
 
 
 def _hooks(module: nn.Module) -> list[Callable[..., Any]]:
     return [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+
+
+def _global_hooks() -> list[Callable[..., Any]]:
+    every = nn.modules.module
+    return [*every._global_forward_pre_hooks.values(), *every._global_forward_hooks.values()]
+
+
+def written_buffers(modules: Sequence[nn.Module]) -> list[Tensor]:
+    """The buffers of modules that are known to only read their weights which a forward in evaluation mode may write."""
+    others = [m for m in modules if type(m) not in STATISTICS]
+    return [b for m in others for b in m._buffers.values() if b is not None]
 
 
 def _known(made: Any) -> bool:
@@ -68,7 +84,7 @@ class Weights:
         return changed
 
     def restore(self) -> bool:
-        """Put everything back; whether modules had other parts."""
+        """Put everything back; whether modules had other parts, or something may have written into a weight."""
         changed = self.bind()
         for tensor, memory, copy in self.watch.copies:
             if memory_of(tensor) != memory_of(memory) or tensor.shape != memory.shape:
@@ -81,7 +97,7 @@ class Weights:
                 parameter.grad = gradient
             if parameter.requires_grad != wanted:
                 parameter.requires_grad_(wanted)
-        return changed
+        return changed or bool(self.watch.copies)
 
 
 def _same_again(now: dict[str, Part], before: dict[str, Part]) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import capture
 from foveal.engine.chunks import Chunks
-from foveal.engine.guard import untouched, unwrap
+from foveal.engine.guard import unwrap
 from foveal.engine.memory import load_of
 from foveal.engine.stages import Structure, describe
 from foveal.featurevis.leaky_relu import LeakyReLUGrad
@@ -91,12 +91,12 @@ class FeatureNetwork:
         """
         names = tuple(layers)
         with (
-            untouched(self.model),
-            torch.set_grad_enabled(gradient),
             capture(
-                self.model, names, gradient=gradient, differentiable=gradient, last_calls=self._calls(names)
+                self.model, names, gradient=gradient, differentiable=gradient, freeze=True,
+                last_calls=self._calls(names),
             ) as run,
-        ):
+            torch.set_grad_enabled(gradient),
+        ):  # fmt: skip
             x = self._input(views)
             output = run.forward(x, self.arguments, stop=not whole, mode=self._modes(relu_leak))
             maps = {at: self.structure.channels_first(at, A, views.shape[2:]) for at, A in run.activations.items()}

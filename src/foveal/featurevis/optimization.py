@@ -188,8 +188,11 @@ class Optimization:
     # --- images and their parameters ---
 
     def _draw(self, which: Sequence[int]) -> Float[Tensor, "k c h w"]:
-        rows = [self._parametrizations[self.images[i].task].image(self._parameters[i][None]) for i in which]
-        return torch.cat(rows)
+        images = [
+            self._parametrizations[t].image(torch.stack([self._parameters[which[row]] for row in rows]))
+            for t, rows in self._grouped(which)
+        ]
+        return torch.cat(images) if len(images) > 1 else images[0]
 
     def _masked(self, images: Tensor) -> Tensor:
         if self.schedule.mask is None:

@@ -83,7 +83,7 @@ class Fourier:
     ) -> None:
         self.shape, self.dtype, self.deviation = shape, dtype, noise
         frequency = frequencies(shape[1], shape[2], dtype)
-        self.scale = frequency.clamp(min=1 / max(shape[1:])) ** -decay / 4
+        self.scale = (frequency.clamp(min=1 / max(shape[1:])) ** -decay / 4)[..., None].repeat(1, 1, 2)
         self.mix = color_matrix(shape[0], dtype)
 
     def noise(self, generator: torch.Generator) -> Tensor:
@@ -93,15 +93,16 @@ class Fourier:
 
     def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]:
         """The images of these parameters."""
-        waves = torch.view_as_complex(parameters) * self.scale.to(parameters)
+        self.scale, self.mix = self.scale.to(parameters), self.mix.to(parameters)  # once: the device stays the same
+        waves = torch.view_as_complex(parameters * self.scale)
         planes = torch.fft.irfft2(waves, s=self.shape[1:], norm="ortho")
         return mixed(self.mix, planes).sigmoid()
 
     def parameters(self, image: Float[Tensor, "k c h w"]) -> Tensor:
         """The parameters of these images."""
         planes = mixed(self.mix.inverse(), image.clamp(EDGE, 1 - EDGE).logit())
-        waves = torch.fft.rfft2(planes, norm="ortho") / self.scale.to(image)
-        return torch.view_as_real(waves).contiguous()
+        waves = torch.view_as_real(torch.fft.rfft2(planes, norm="ortho"))
+        return waves / self.scale.to(image)
 
 
 class Phase:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from foveal.featurevis.few_passes import mean_and_deviation
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -52,8 +53,7 @@ def moments(maps: Tensor) -> tuple[Float[Tensor, "k c"], Float[Tensor, "k c"]]:
     """Mean and deviation of each channel over positions; no deviation without positions."""
     maps = maps.float() if maps.dtype.itemsize < 4 else maps
     over = maps.flatten(2) if maps.ndim == 4 else maps.mT if maps.ndim == 3 else maps[..., None]
-    variance, mean = torch.var_mean(over, 2, correction=0)
-    return mean, (variance + 1e-24).sqrt()
+    return mean_and_deviation(over)
 
 
 def parts_of(seen: Seen, counts: Sequence[int]) -> list[Seen]:

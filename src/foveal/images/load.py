@@ -228,13 +228,14 @@ def _decode_array(array: NDArray[Any]) -> Decoded:
 def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None, axes: int) -> Photo:
     """The picture a network input shows, as well as it can be rebuilt."""
     with np.errstate(over="ignore"):  # what is too large for single precision is refused below
-        values = values_of(tensor).astype(np.float32)
+        values = values_of(tensor).astype(np.float32, copy=False)
     shape = values.shape
     if values.ndim not in (axes + 1, 4) or 0 in shape:
         raise ImageError(f"Expected a float tensor (c, h, w) or (n, c, h, w), but got shape {shape}.")
     if not np.isfinite(values).all():
         raise ImageError(f"The input tensor of shape {shape} has NaN or infinite values: clean it first.")
-    shown, notes = np.stack([plane(channel) for channel in values]), plane_note(shape[1:])
+    shown = values if values.ndim == 3 else np.stack([plane(channel) for channel in values])
+    notes = plane_note(shape[1:])
     geometry = Geometry.identity((shown.shape[1], shown.shape[2]))
     if preprocessing is not None and len(preprocessing.mean) == shape[0]:
         return Photo(preprocessing.undo(shown), geometry, "tensor", notes)
@@ -246,8 +247,12 @@ def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Three channels as RGB, others by their mean; least value black, greatest white."""
     shown = values if len(values) == 3 else values.mean(axis=0, keepdims=True)
     low, high = shown.min(), shown.max()
-    unit = (shown - low) / (high - low) if high > low else np.full_like(shown, 0.5)
-    return np.round(np.broadcast_to(unit, (3, *values.shape[1:])).transpose(1, 2, 0) * 255).astype(np.uint8)
+    light = shown - low if high > low else np.full_like(shown, 0.5)
+    if high > low:
+        light /= high - low
+    light *= 255
+    np.rint(light, out=light)
+    return np.broadcast_to(light, (3, *values.shape[1:])).transpose(1, 2, 0).astype(np.uint8)
 
 
 def _check_alike(inputs: list[torch.Tensor]) -> None:

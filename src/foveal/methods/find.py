@@ -70,6 +70,8 @@ def find_methods(methods: MethodsLike) -> dict[str, Method]:
 def optional(methods: MethodsLike) -> frozenset[str]:
     """Names of the methods that no one asked for by name, and that are left out where they do not apply."""
     words = [each for each in _each(methods) if isinstance(each, str) and each in WORDS]
+    if not words:
+        return frozenset()
     others = [each for each in _each(methods) if not (isinstance(each, str) and each in WORDS)]
     return frozenset(find_methods(words)) - frozenset(find_methods(others))
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import Tensor
 
 from foveal.attribution.method import Method
-from foveal.engine.rules.guided import GuidedMode
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.attribution.passes import PassResult
+    from foveal.engine.rules.guided import GuidedMode
     from foveal.targets import TargetScore
 
 
@@ -34,6 +34,8 @@ class Guided:
     kind: Literal["guided", "deconvnet"]
 
     def mode(self) -> GuidedMode:
+        from foveal.engine.rules.guided import GuidedMode
+
         return GuidedMode(self.kind)
 
     def start(self, verdict: TargetScore) -> Tensor:

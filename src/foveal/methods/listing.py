@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Mapping
-from html import escape
 
 from foveal.attribution.method import Method
 
@@ -46,6 +45,8 @@ def _cut(line: str) -> str:
 
 def as_html(families: Mapping[str, tuple[Method, ...]]) -> str:
     """The same as an HTML table, with the whole of `about` and the source."""
+    from html import escape
+
     rows = ["<tr><th>method</th><th>passes</th><th>what its map shows</th><th>source</th></tr>"]
     for family, methods in families.items():
         rows.append(f'<tr><th colspan="4" style="text-align:left">{escape(family)}</th></tr>')

@@ -20,7 +20,6 @@ from torch import Tensor
 from foveal.attribution.method import Method
 from foveal.errors import FovealError, MethodError, ModelError, UnknownMethod, UnknownModel, shown
 from foveal.methods.registry import plain
-from foveal.models.from_factory import own_object
 from foveal.storage.reading import reason
 
 GROUP = "foveal.methods"
@@ -89,6 +88,8 @@ def _object(where: str, name: str) -> Any:
     if key in _loaded:
         return _loaded[key]
     try:
+        from foveal.models.from_factory import own_object
+
         made = own_object(f"{where}:{name}", what="a method")
     except UnknownModel as error:
         raise UnknownMethod(str(error)) from error

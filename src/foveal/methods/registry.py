@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from foveal.attribution.method import Method
 from foveal.errors import UnknownMethod
@@ -53,7 +54,8 @@ class MethodRegistry(Mapping[str, Method]):
     def known(self, name: str) -> Method | None:
         """The method of that name or title, whatever case and punctuation; None if there is none."""
         wanted = plain(name)
-        return next((method for method in self.values() if wanted in (plain(method.name), plain(method.title))), None)
+        every = [method for methods in (*self._families.values(), self._own) for method in methods.values()]
+        return next((method for method in every if wanted in (plain(method.name), plain(method.title))), None)
 
     def add(self, method: Method) -> None:
         """Make a method known by its name.
@@ -75,6 +77,7 @@ class MethodRegistry(Mapping[str, Method]):
             self._own[method.name] = method
 
 
+@lru_cache(maxsize=256)
 def plain(name: str) -> str:
     """A name without case and punctuation: "Grad-CAM" is "gradcam"."""
     return name.casefold().replace("plusplus", "++").replace("-", "").replace("_", "").replace(" ", "")

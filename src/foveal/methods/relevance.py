@@ -14,7 +14,6 @@ from torch import Tensor
 
 from foveal.attribution.method import Method
 from foveal.engine.rules import LinearRule
-from foveal.engine.rules.propagation import Propagation
 from foveal.errors import UnknownMethod
 from foveal.methods.cam import SPACE, hirescam, weighted
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.attribution.passes import PassResult
+    from foveal.engine.rules.propagation import Propagation
     from foveal.targets import TargetScore
 
 Sums = Literal["plain", "same-sign"]
@@ -53,6 +53,8 @@ class Relevance:
     seed: Literal["score", "one", "contrast"] = "score"
 
     def mode(self) -> Propagation:
+        from foveal.engine.rules.propagation import Propagation
+
         return Propagation(self.convolutions, self.dense, same_sign=self.sums == "same-sign")
 
     def start(self, verdict: TargetScore) -> Tensor:

@@ -25,7 +25,8 @@ from foveal.methods.masks import MaskSet, measure, sample, scaled
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.perturbation import PerturbationScorer, Precision
+    from foveal.attribution.perturbation import PerturbationScorer
+    from foveal.engine.precision import Precision
 
 Scaling = Literal["after", "before"]
 Weights = Literal["softmax", "difference"]

@@ -1,8 +1,9 @@
 """Whether an explanation is true: what the score does when that which a map marks is hidden or shown."""
 
+from foveal.metrics.asking import Ask
 from foveal.metrics.baseline_maps import BASELINE_MAPS
 from foveal.metrics.baselines import BASELINES, Fill, baseline, black, hidden
-from foveal.metrics.curves import Ask, Curve, deletion, insertion, regrid
+from foveal.metrics.curves import Curve, deletion, insertion, regrid
 from foveal.metrics.evaluation import Evaluation, EvaluationSettings
 from foveal.metrics.imputing import impute
 from foveal.metrics.infidelity import Infidelity, infidelity

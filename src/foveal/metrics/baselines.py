@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
@@ -72,6 +72,18 @@ def baseline(
     if kind == "black":
         raise MethodError("black depends on the preprocessing: pass foveal.metrics.black(mean, std) as baseline")
     raise UnknownMethod(f"there is no baseline {shown(kind)}: say {', '.join(BASELINES)}, or give a tensor")
+
+
+def fill_key(kind: Fill, seed: int) -> Hashable:
+    """The same for fills that are the same on one image, as long as those given as tensors or functions live."""
+    if not isinstance(kind, str):
+        return id(kind)
+    return (kind, seed) if kind in ("noise", "impute") else kind
+
+
+def empty_key(kind: Fill, seed: int) -> Hashable:
+    """The same for what `baseline` makes of one image."""
+    return "empty", fill_key("mean" if isinstance(kind, str) and kind == "impute" else kind, seed)
 
 
 def _blurred(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

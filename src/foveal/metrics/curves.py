@@ -10,27 +10,26 @@ arXiv:2201.13291).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from foveal.engine.chunks import WHOLE, chunked
-from foveal.engine.memory import load_when_asked
 from foveal.errors import MethodError
 from foveal.images.place import Place, laid
-from foveal.metrics.baselines import Fill, baseline
+from foveal.metrics.asking import WHOLE, AlteredCopies, Answers, Ask, Experiment
+from foveal.metrics.baselines import Fill, baseline, empty_key, fill_key
+from foveal.metrics.halving import area_error, to_halve
 from foveal.metrics.imputing import impute
 from foveal.metrics.statistics import pearson, spearman
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-
-Ask = Callable[[Tensor], Tensor]
-"""Inputs (k, c, h, w) to scores (k,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +40,20 @@ class Curve:
         shares: (k + 1,), of the positions changed, from 0 to 1.
         scores: (k + 1,).
         better: whether a small or a large area below the curve is good.
-        weights: (k,), the mean of the map over the positions that each step changes.
+        weights: (m,), the mean of the map over the positions that each step changes.
         alone: each step changed its own positions only, instead of these and all before.
+        coarse: (m + 1,), where only every second step was sure to be asked: which of the points these are. Moves and
+            correlations are over them.
+        error: estimate of how far the area is from that of all steps, see `foveal.metrics.halving`.
     """
 
     shares: Float[Tensor, " k"]
     scores: Float[Tensor, " k"]
     better: Literal["lower", "higher"]
-    weights: Float[Tensor, " k"] | None = None
+    weights: Float[Tensor, " m"] | None = None
     alone: bool = False
+    coarse: Int[Tensor, " m"] | None = None
+    error: float = 0.0
 
     @property
     def area(self) -> float:
@@ -57,9 +61,16 @@ class Curve:
         return float(torch.trapezoid(self.scores.double(), self.shares.double()))
 
     @property
-    def moves(self) -> Float[Tensor, " k"]:
-        """How far each step moves the score the way a true map would: down in deletion, up in insertion."""
-        step = self.scores[1:] - (self.scores[:1] if self.alone else self.scores[:-1])
+    def moves(self) -> Float[Tensor, " m"]:
+        """How far each step moves the score the way a true map would: down in deletion, up in insertion.
+
+        Of an odd number of steps, every second leaves a step of half the size: coarse moves are per position.
+        """
+        scores = self.scores if self.coarse is None else self.scores[self.coarse]
+        step = scores[1:] - (scores[:1] if self.alone else scores[:-1])
+        if self.coarse is not None:
+            sizes = self.shares[self.coarse].diff()
+            step = step * (sizes.mean() / sizes)
         return -step if self.better == "lower" else step
 
     @property
@@ -88,6 +99,7 @@ def deletion(
     map: Float[Tensor, "h2 w2"],
     *,
     steps: int = 196,
+    tolerance: float | None = None,
     fill: Fill = "zero",
     alone: bool = False,
     chunk: int | None = None,
@@ -99,24 +111,15 @@ def deletion(
         ask: the score of altered copies.
         map: of any size; positions are its cells. Negative evidence counts as least important.
         steps: at most; shares are spread evenly.
+        tolerance: None asks all steps. Else every second step is asked, and correlations are over these; then steps
+            between them, until the estimated error of the area is at most this.
         fill: what replaces them, see `baseline`; "impute" makes it up from what is left.
         alone: each step changes its own positions only.
         chunk: copies asked at once, None for what fits; the result does not depend on it.
         seed: of the order among equals.
     """
-    end = baseline(x, fill, seed=seed)
-    if isinstance(fill, str) and fill == "impute":
-
-        def changed(where: Tensor) -> Tensor:
-            last = where.flatten(1).all(1)  # nothing is left to impute from
-            made = impute(x, where & ~last[:, None, None, None], seed=seed)
-            return torch.where(last[:, None, None, None], end, made)
-    else:
-
-        def changed(where: Tensor) -> Tensor:
-            return torch.where(where, end, x)
-
-    return Curve(*_path(ask, x, changed, map, steps, alone, chunk, seed), alone=alone)
+    path = CurvePath(x, map, "deletion", steps=steps, tolerance=tolerance, fill=fill, alone=alone, seed=seed)
+    return Answers(ask, x, chunk=chunk).of(path.measured())
 
 
 def insertion(
@@ -125,19 +128,123 @@ def insertion(
     map: Float[Tensor, "h2 w2"],
     *,
     steps: int = 196,
+    tolerance: float | None = None,
     fill: Fill = "blur",
     alone: bool = False,
     chunk: int | None = None,
     seed: int = 0,
 ) -> Curve:
     """The score while they are restored, from an image with nothing in it; arguments as for `deletion`."""
-    begin = baseline(x, fill, seed=seed)
+    path = CurvePath(x, map, "insertion", steps=steps, tolerance=tolerance, fill=fill, alone=alone, seed=seed)
+    return Answers(ask, x, chunk=chunk).of(path.measured())
 
-    def changed(where: Tensor) -> Tensor:
-        return torch.where(where, x, begin)
 
-    shares, scores, _, weights = _path(ask, x, changed, map, steps, alone, chunk, seed)
-    return Curve(shares, scores, "higher", weights, alone)
+class CurvePath:
+    """The way of one curve, from no position to all, and the scores that are known along it.
+
+    Args:
+        kind: "deletion" replaces the most important positions by `fill`; "insertion" restores them.
+
+    The others are those of `deletion`.
+    """
+
+    def __init__(
+        self,
+        x: Float[Tensor, "1 c h w"],
+        map: Float[Tensor, "h2 w2"],
+        kind: Literal["deletion", "insertion"],
+        *,
+        steps: int = 196,
+        tolerance: float | None = None,
+        fill: Fill = "zero",
+        alone: bool = False,
+        seed: int = 0,
+    ) -> None:
+        if len(x) != 1 or map.ndim != 2 or map.shape[0] > x.shape[2] or map.shape[1] > x.shape[3]:
+            raise MethodError(
+                f"a curve is of one image (1, c, h, w) and a map (h, w) no larger, but got {tuple(x.shape)} and "
+                f"{tuple(map.shape)}"
+            )
+        map = map.detach().double().cpu()
+        if not bool(torch.isfinite(map).all()):
+            raise MethodError("a curve needs a map of finite numbers, but this one has others")
+        if steps < 1:
+            raise MethodError(f"a curve needs at least one step, not {steps}")
+        if alone and tolerance is not None:
+            raise MethodError("steps that are changed alone make no area that could be known to a tolerance")
+        self._x, self._kind, self._fill, self._alone, self._seed = x, kind, fill, alone, seed
+        self._imputed = isinstance(fill, str) and fill == "impute"
+        self._map, self._rank = map, ranks(map, seed=seed)
+        steps = min(steps, map.numel())
+        self._tolerance = tolerance
+        self._counts = [round(k * map.numel() / steps) for k in range(steps + 1)]
+        self._first = [*range(0, steps, 1 if tolerance is None else 2), steps]
+        self._scores: dict[int, float] = {}
+        self._empty = baseline(x, fill, seed=seed)
+        self._grown = functional.interpolate(self._rank[None, None].double(), x.shape[2:], mode="nearest").to(x.device)
+
+    def measured(self, tolerance: float | None = None) -> Experiment[Curve]:
+        """Asks until the area is known to the tolerance, its own or a smaller one; goes on where it was left."""
+        tolerance = self._tolerance if tolerance is None else tolerance
+        while points := self._left(tolerance):
+            scores = yield AlteredCopies([self._key(point) for point in points], partial(self._copies, points))
+            self._scores |= dict(zip(points, scores.tolist(), strict=True))
+        return self.curve
+
+    @property
+    def curve(self) -> Curve:
+        """As far as it is known."""
+        points, scores = self._known()
+        counts = torch.tensor([self._counts[point] for point in points])
+        coarse = torch.tensor([points.index(point) for point in self._first])
+        in_order = self._map.flatten()[self._rank.flatten().argsort()].cumsum(0)
+        sums = torch.cat([torch.zeros(1).double(), in_order])[counts[coarse]]
+        return Curve(
+            counts / self._map.numel(),
+            torch.tensor(scores),
+            "lower" if self._kind == "deletion" else "higher",
+            sums.diff() / counts[coarse].diff(),
+            self._alone,
+            None if self._tolerance is None else coarse,
+            area_error(points, scores),
+        )
+
+    def _left(self, tolerance: float | None) -> list[int]:
+        """The points to ask about next."""
+        if not self._scores:
+            return self._first
+        return [] if tolerance is None else to_halve(*self._known(), tolerance)
+
+    def _known(self) -> tuple[list[int], list[float]]:
+        points = sorted(self._scores)
+        return points, [self._scores[point] for point in points]
+
+    def _span(self, point: int) -> tuple[int, int]:
+        """The ranks that are changed at this point."""
+        return self._counts[max(point - 1, 0)] if self._alone else 0, self._counts[point]
+
+    def _key(self, point: int) -> Hashable:
+        """A copy is what stands in which cells."""
+        low, high = self._span(point)
+        changed = (self._rank >= low) & (self._rank < high)
+        filled = changed if self._kind == "deletion" else ~changed
+        if not bool(filled.any()):
+            return WHOLE
+        if bool(filled.all()):
+            return empty_key(self._fill, self._seed)
+        how = self._kind if self._imputed else ""
+        return fill_key(self._fill, self._seed), how, tuple(filled.shape), np.packbits(filled.numpy()).tobytes()
+
+    def _copies(self, points: Sequence[int], numbers: Sequence[int]) -> Tensor:
+        spans = torch.tensor([self._span(points[number]) for number in numbers]).to(self._grown)
+        low, high = spans.T.reshape(2, -1, 1, 1, 1)
+        changed = (self._grown >= low) & (self._grown < high)
+        if self._kind == "insertion":
+            return torch.where(changed, self._x, self._empty)
+        if not self._imputed:
+            return torch.where(changed, self._empty, self._x)
+        last = changed.flatten(1).all(1)[:, None, None, None]  # nothing is left to impute from
+        return torch.where(last, self._empty, impute(self._x, changed & ~last, seed=self._seed))
 
 
 def ranks(map: Float[Tensor, "h w"], *, seed: int = 0) -> Int[Tensor, "h w"]:
@@ -169,40 +276,3 @@ def regrid(
     if place is not None:  # in tiles as fine as the map first
         map = laid(map, map.shape, place, image)
     return functional.adaptive_avg_pool2d(map[None, None], size)[0, 0]
-
-
-def _path(
-    ask: Ask, x: Tensor, changed: Callable[[Tensor], Tensor], map: Tensor, steps: int, alone: bool, chunk: int | None,
-    seed: int,
-) -> tuple[Tensor, Tensor, Literal["lower"], Tensor]:  # fmt: skip
-    """Shares, scores and mean map values on the way from no place to all."""
-    if len(x) != 1 or map.ndim != 2 or map.shape[0] > x.shape[2] or map.shape[1] > x.shape[3]:
-        raise MethodError(
-            f"a curve is of one image (1, c, h, w) and a map (h, w) no larger, but got {tuple(x.shape)} and "
-            f"{tuple(map.shape)}"
-        )
-    map = map.detach().double().cpu()
-    if not bool(torch.isfinite(map).all()):
-        raise MethodError("a curve needs a map of finite numbers, but this one has others")
-    if steps < 1 or (chunk is not None and chunk < 1):
-        raise MethodError(f"a curve needs at least one step and at least one copy at a time, not {steps} and {chunk}")
-    cells, rank = map.numel(), ranks(map, seed=seed)
-    steps = min(steps, cells)
-    counts = torch.tensor([round(k * cells / steps) for k in range(steps + 1)])
-    first = torch.cat([counts[:1], counts[:-1]]) if alone else torch.zeros_like(counts)
-    grown = functional.interpolate(rank[None, None].double(), x.shape[2:], mode="nearest").to(x.device)
-
-    def score(start: int, stop: int) -> Tensor:
-        low, high = (ends[start:stop].to(grown).view(-1, 1, 1, 1) for ends in (first, counts))
-        scores = ask(changed((grown >= low) & (grown < high))).detach().float().cpu()
-        if scores.shape != (stop - start,):
-            raise MethodError(
-                f"ask gave {tuple(scores.shape)} for {stop - start} copies: it must give one score per copy"
-            )
-        return scores
-
-    with torch.no_grad():
-        scores = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, len(counts), lambda done, total: None)
-    in_order = map.flatten()[rank.flatten().argsort()].double().cumsum(0)
-    sums = torch.cat([torch.zeros(1).double(), in_order])[counts]
-    return counts / cells, scores, "lower", sums.diff() / counts.diff()

@@ -1,28 +1,36 @@
-"""One map of one image, put to the test. Every experiment is made once, whichever metrics ask for it."""
+"""One map of one image, put to the test. Every experiment is made once, whichever metrics ask for it.
+
+Of several maps of one image, `evaluated_together` makes all experiments at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from foveal.errors import MethodError
 from foveal.images.place import Place, laid
-from foveal.metrics import curves, shape
+from foveal.metrics import shape
+from foveal.metrics.asking import Answers, Ask, Experiment
 from foveal.metrics.baselines import Fill
-from foveal.metrics.curves import Ask, Curve, regrid
-from foveal.metrics.infidelity import Infidelity, infidelity
-from foveal.metrics.masked import Masked, adcc, coherency, mask_of, masked
+from foveal.metrics.curves import Curve, CurvePath, regrid
+from foveal.metrics.infidelity import Infidelity, perturbing
+from foveal.metrics.masked import Masked, adcc, coherency, mask_of, masking
 from foveal.metrics.placement import Box
-from foveal.metrics.road import SHARES, Road, road
+from foveal.metrics.road import SHARES, Road, removing
 from foveal.metrics.sensitivity import Explainer, sensitivity
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
+
+CurveName: TypeAlias = "Literal['deletion', 'insertion']"
+ExperimentName: TypeAlias = "CurveName | Literal['masked', 'road', 'infidelity']"
+CURVES: tuple[CurveName, ...] = ("deletion", "insertion")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +39,9 @@ class EvaluationSettings:
 
     Attributes:
         steps: of deletion and insertion, at most.
+        tolerance: of the areas of deletion and insertion, see `foveal.metrics.deletion`; None asks all steps.
+        together: the maps of an image share copies and chunks, and where areas are closer than their errors, more steps
+            are asked until the maps are in order. Else the numbers of a map do not depend on the others in any digit.
         grid: (h, w) of the positions that curves change, the same for every map; None for each map's own.
         delete, insert, mask: what replaces positions in deletion, is there before insertion, shows behind a mask.
         shares: that ROAD removes.
@@ -41,6 +52,8 @@ class EvaluationSettings:
     """
 
     steps: int = 196
+    tolerance: float | None = None
+    together: bool = True
     grid: tuple[int, int] | None = None
     delete: Fill = "zero"
     insert: Fill = "blur"
@@ -59,7 +72,8 @@ class EvaluationSettings:
             for name in ("delete", "insert", "mask")
         }
         return {
-            "steps": self.steps, "grid": list(self.grid) if self.grid else None, **fills, "shares": list(self.shares),
+            "steps": self.steps, "tolerance": self.tolerance, "together": self.together,
+            "grid": list(self.grid) if self.grid else None, **fills, "shares": list(self.shares),
             "samples": self.samples, "radius": self.radius, "neighbors": self.neighbors, "seed": self.seed,
         }  # fmt: skip
 
@@ -71,7 +85,8 @@ class Evaluation:
     Attributes:
         x: (1, c, h, w), the image.
         map: (h', w'), raw; negative evidence counts as least.
-        ask: scores of altered copies; None where only the map is looked at.
+        ask: scores of altered copies, or the answers that several maps of the image share; None where only the map is
+            looked at.
         inside: (h, w) on the image's grid, true on the object; None where that is not known.
         boxes: of the object, on that grid.
         explain: explains other images the same way.
@@ -81,13 +96,14 @@ class Evaluation:
 
     x: Float[Tensor, "1 c h w"]
     map: Float[Tensor, "h2 w2"]
-    ask: Ask | None = None
+    ask: Ask | Answers | None = None
     inside: Bool[Tensor, "h w"] | None = None
     boxes: Sequence[Box] = ()
     explain: Explainer | None = None
     whole: float | None = None
     setting: EvaluationSettings = field(default_factory=EvaluationSettings)
     place: Place | None = None
+    _made: dict[ExperimentName, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         if self.map.ndim != 2 or len(self.x) != 1:
@@ -98,52 +114,64 @@ class Evaluation:
         if not bool(torch.isfinite(self.map).all()):
             raise MethodError("a map with values that are not finite cannot be measured: leave it out")
 
-    @cached_property
+    @property
     def score(self) -> float:
-        if self.whole is not None:
-            return self.whole
-        with torch.no_grad():
-            return float(self._ask(self.x)[0])
+        """Of the image as it is."""
+        return self.answers.whole
 
-    @cached_property
+    @property
     def deletion(self) -> Curve:
-        setting = self.setting
-        return curves.deletion(
-            self._ask, self.x, self.on_grid, steps=setting.steps, fill=setting.delete, chunk=setting.chunk,
-            seed=setting.seed,
-        )  # fmt: skip
+        curve: Curve = self._result("deletion")
+        return curve
 
-    @cached_property
+    @property
     def insertion(self) -> Curve:
-        setting = self.setting
-        return curves.insertion(
-            self._ask, self.x, self.on_grid, steps=setting.steps, fill=setting.insert, chunk=setting.chunk,
-            seed=setting.seed,
-        )  # fmt: skip
+        curve: Curve = self._result("insertion")
+        return curve
 
-    @cached_property
+    @property
     def masked(self) -> Masked:
-        whole = torch.tensor([self.score])
-        return masked(
-            self._ask, self.x, self.map[None], fill=self.setting.mask, whole=whole, seed=self.setting.seed,
-            place=self.place,
-        )  # fmt: skip
+        masked: Masked = self._result("masked")
+        return masked
 
-    @cached_property
+    @property
     def road(self) -> Road:
-        setting = self.setting
-        return road(
-            self._ask, self.x, self.map, shares=setting.shares, whole=self.score, chunk=setting.chunk,
-            seed=setting.seed, place=self.place,
-        )  # fmt: skip
+        road: Road = self._result("road")
+        return road
+
+    @property
+    def infidelity(self) -> Infidelity:
+        infidelity: Infidelity = self._result("infidelity")
+        return infidelity
+
+    def _result(self, name: ExperimentName) -> Any:
+        if name not in self._made:
+            self.answers.of(self.experiment(name))
+        return self._made[name]
+
+    def experiment(self, name: ExperimentName, tolerance: float | None = None) -> Experiment[Any]:
+        """An experiment, which leaves its result here; a curve goes on to a smaller tolerance."""
+        setting, seed, place = self.setting, self.setting.seed, self.place
+        made: Experiment[Any]
+        if name in ("deletion", "insertion"):
+            made = self._paths[name].measured(tolerance)
+        elif name == "masked":
+            made = masking(self.x, self.map, fill=setting.mask, seed=seed, place=place)
+        elif name == "road":
+            made = removing(self.x, self.map, shares=setting.shares, seed=seed, place=place)
+        else:
+            made = perturbing(self.x, self.map, samples=setting.samples, seed=seed, place=place)
+        self._made[name] = result = yield from made
+        return result
 
     @cached_property
-    def infidelity(self) -> Infidelity:
+    def _paths(self) -> dict[ExperimentName, CurvePath]:
         setting = self.setting
-        return infidelity(
-            self._ask, self.x, self.map, samples=setting.samples, whole=self.score, chunk=setting.chunk,
-            seed=setting.seed, place=self.place,
-        )  # fmt: skip
+        path = partial(CurvePath, self.x, self.on_grid, steps=setting.steps, tolerance=setting.tolerance)
+        return {
+            "deletion": path("deletion", fill=setting.delete, seed=setting.seed),
+            "insertion": path("insertion", fill=setting.insert, seed=setting.seed),
+        }
 
     @cached_property
     def sensitivity(self) -> float:
@@ -183,11 +211,14 @@ class Evaluation:
             )
         return self.inside.cpu()
 
-    @property
-    def _ask(self) -> Ask:
+    @cached_property
+    def answers(self) -> Answers:
+        """What the network says of altered copies."""
         if self.ask is None:
             raise MethodError("this metric runs the network: give the score to measure")
-        return self.ask
+        if isinstance(self.ask, Answers):
+            return self.ask
+        return Answers(self.ask, self.x, whole=self.whole, chunk=self.setting.chunk)
 
     @property
     def _again(self) -> Explainer:

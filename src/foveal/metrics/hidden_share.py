@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from foveal.metrics.asking import Ask
 from foveal.metrics.baselines import Fill, hidden
-from foveal.metrics.curves import Ask, ranks
+from foveal.metrics.curves import ranks
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

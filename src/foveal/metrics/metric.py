@@ -20,8 +20,8 @@ from torch import Tensor
 
 from foveal.errors import MethodError, UnknownMethod, shown
 from foveal.metrics import placement, shape
-from foveal.metrics.curves import Ask
-from foveal.metrics.evaluation import Evaluation, EvaluationSettings
+from foveal.metrics.asking import Ask
+from foveal.metrics.evaluation import Evaluation, EvaluationSettings, ExperimentName
 from foveal.metrics.sensitivity import Explainer
 from foveal.metrics.statistics import Summary, summary
 
@@ -44,6 +44,7 @@ class Metric:
         about: one line.
         source: where it is from.
         read: the value, from an evaluation; NaN where it is undefined.
+        experiment: what the value is read from, where the network is asked about altered copies.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Metric:
     about: str
     source: str
     read: Callable[[Evaluation], float]
+    experiment: ExperimentName | None = None
 
     def __call__(self, evaluation: Evaluation) -> float:
         return float(self.read(evaluation))
@@ -64,47 +66,47 @@ ONE, SIGNED, ANY = (0.0, 1.0), (-1.0, 1.0), (0.0, float("inf"))
 _ALL = (
     Metric("deletion", "deletion (DAUC)", "lower", "network", ONE,
            "area under the score while the most important positions are removed first",
-           "arXiv:1806.07421", lambda t: t.deletion.area),
+           "arXiv:1806.07421", lambda t: t.deletion.area, "deletion"),
     Metric("insertion", "insertion (IAUC)", "higher", "network", ONE,
            "area under the score while the most important positions are added first to a blurred image",
-           "arXiv:1806.07421", lambda t: t.insertion.area),
+           "arXiv:1806.07421", lambda t: t.insertion.area, "insertion"),
     Metric("deletion_correlation", "deletion correlation (DC)", "higher", "network", SIGNED,
            "correlation of the map's values with the drops of the score in deletion",
-           "arXiv:2201.13291", lambda t: t.deletion.correlation),
+           "arXiv:2201.13291", lambda t: t.deletion.correlation, "deletion"),
     Metric("insertion_correlation", "insertion correlation (IC)", "higher", "network", SIGNED,
            "correlation of the map's values with the rises of the score in insertion",
-           "arXiv:2201.13291", lambda t: t.insertion.correlation),
+           "arXiv:2201.13291", lambda t: t.insertion.correlation, "insertion"),
     Metric("deletion_rank_correlation", "deletion rank correlation", "higher", "network", SIGNED,
            "Spearman correlation of the map's values with the drops of the score in deletion",
-           "ours", lambda t: t.deletion.rank_correlation),
+           "ours", lambda t: t.deletion.rank_correlation, "deletion"),
     Metric("validity", "validity rate", "higher", "network", ONE,
            "share of the steps of deletion in which the score falls",
-           "arXiv:2311.17876", lambda t: t.deletion.validity),
+           "arXiv:2311.17876", lambda t: t.deletion.validity, "deletion"),
     Metric("drop", "Average Drop (AD)", "lower", "network", ONE,
            "share of the score lost when the image is multiplied by the map",
-           "arXiv:1710.11063", lambda t: float(t.masked.drop[0])),
+           "arXiv:1710.11063", lambda t: float(t.masked.drop[0]), "masked"),
     Metric("increase", "Average Increase (AI, IIC)", "higher", "network", ONE,
            "share of images whose score rises when the image is multiplied by the map",
-           "arXiv:1710.11063", lambda t: float(t.masked.increase[0])),
+           "arXiv:1710.11063", lambda t: float(t.masked.increase[0]), "masked"),
     Metric("gain", "Average Gain (AG)", "higher", "network", ONE,
            "rise of the score when the image is multiplied by the map, over the largest possible rise",
-           "arXiv:2301.07002", lambda t: float(t.masked.gain[0])),
+           "arXiv:2301.07002", lambda t: float(t.masked.gain[0]), "masked"),
     Metric("drop_in_deletion", "Average Drop in Deletion (ADD)", "higher", "network", (-float("inf"), 1.0),
            "share of the score lost when the image is multiplied by one minus the map",
-           "arXiv:2102.05228", lambda t: float(t.masked.drop_in_deletion[0])),
+           "arXiv:2102.05228", lambda t: float(t.masked.drop_in_deletion[0]), "masked"),
     Metric("road", "ROAD", "higher", "network", (-0.5, 0.5),
            "half of: score without the least important pixels minus score without the most important ones",
-           "arXiv:2202.00449", lambda t: t.road.combined),
+           "arXiv:2202.00449", lambda t: t.road.combined, "road"),
     Metric("road_most", "ROAD, most important first", "lower", "network", ONE,
-           "score without the most important pixels", "arXiv:2202.00449", lambda t: t.road.most_first),
+           "score without the most important pixels", "arXiv:2202.00449", lambda t: t.road.most_first, "road"),
     Metric("road_least", "ROAD, least important first", "higher", "network", ONE,
-           "score without the least important pixels", "arXiv:2202.00449", lambda t: t.road.least_first),
+           "score without the least important pixels", "arXiv:2202.00449", lambda t: t.road.least_first, "road"),
     Metric("infidelity", "infidelity (INFD)", "lower", "network", ANY,
            "mean squared error of the score drops that the map predicts for hidden squares, at its best scale",
-           "arXiv:1901.09392", lambda t: t.infidelity.value),
+           "arXiv:1901.09392", lambda t: t.infidelity.value, "infidelity"),
     Metric("faithfulness", "faithfulness correlation", "higher", "network", SIGNED,
            "correlation of predicted and measured score drops for hidden squares",
-           "IJCAI 2020", lambda t: t.infidelity.correlation),
+           "IJCAI 2020", lambda t: t.infidelity.correlation, "infidelity"),
     Metric("sensitivity", "max-sensitivity (SENS)", "lower", "explainer", ANY,
            "largest relative change of the map under small changes of the image",
            "arXiv:1901.09392", lambda t: t.sensitivity),
@@ -112,7 +114,7 @@ _ALL = (
            "correlation of the map with the map of the image multiplied by it",
            "arXiv:2104.10252", lambda t: t.coherency),
     Metric("adcc", "ADCC", "higher", "explainer", ONE,
-           "harmonic mean of coherency, 1 − complexity and 1 − drop", "arXiv:2104.10252", lambda t: t.adcc),
+           "harmonic mean of coherency, 1 − complexity and 1 − drop", "arXiv:2104.10252", lambda t: t.adcc, "masked"),
     Metric("complexity", "complexity", None, "map", ONE,
            "mean of the map scaled to 0 … 1", "arXiv:2104.10252", lambda t: shape.complexity(t.map)),
     Metric("sparsity", "sparsity (Sp)", None, "map", (1.0, float("inf")),
@@ -166,6 +168,9 @@ def sign_of(metric: str) -> int:
 USUAL = ("deletion", "insertion", "deletion_correlation", "insertion_correlation", "drop", "increase", "gain",
          "drop_in_deletion", "road", "faithfulness", "half_area")  # fmt: skip
 """For class maps, where nothing but the network is known."""
+
+CLOSE = frozenset(("deletion_rank_correlation", "validity"))
+"""Depend on the signs and ranks of the smallest changes of the score, and are not to be measured with rounded ones."""
 
 OBJECT = ("pointing", "energy", "lift", "roc_area")
 """Where the object is known."""

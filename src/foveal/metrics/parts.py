@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from foveal.errors import MethodError
 from foveal.images.place import Place, laid
+from foveal.metrics.asking import Ask
 from foveal.metrics.baselines import Fill
-from foveal.metrics.curves import Ask
 from foveal.metrics.masked import masked
 from foveal.metrics.shape import unit
 from foveal.metrics.statistics import kendall

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from foveal.engine.chunks import WHOLE, chunked
-from foveal.engine.memory import load_when_asked
 from foveal.errors import MethodError
 from foveal.images.place import Place, laid
-from foveal.metrics.curves import Ask, ranks
+from foveal.metrics.asking import AlteredCopies, Answers, Ask, Experiment, whole_score
+from foveal.metrics.curves import ranks
 from foveal.metrics.imputing import impute
 
 if TYPE_CHECKING:
@@ -73,20 +73,33 @@ def road(
         noise: added to what is filled in, see `impute`.
         whole: the score of the image as it is, where it is known.
     """
+    experiment = removing(x, map, shares=shares, noise=noise, seed=seed, place=place)
+    return Answers(ask, x, whole=whole, chunk=chunk).of(experiment)
+
+
+def removing(
+    x: Float[Tensor, "1 c h w"],
+    map: Float[Tensor, "h2 w2"],
+    *,
+    shares: Sequence[float] = SHARES,
+    noise: float = 0.01,
+    seed: int = 0,
+    place: Place | None = None,
+) -> Experiment[Road]:
+    """The experiment of `road`."""
     if len(x) != 1 or map.ndim != 2 or not bool(torch.isfinite(map).all()):
         raise MethodError(f"ROAD takes one image and a finite map (h, w), not {tuple(x.shape)}, {tuple(map.shape)}")
     size = (x.shape[2], x.shape[3])
-    holes = torch.cat([removed(map, size, share, seed=seed, place=place) for share in shares])
-    opposite = torch.cat([removed(-map, size, share, seed=seed, place=place) for share in shares])
-    every = torch.cat([holes, opposite]).to(x.device)
+    holes = torch.cat([removed(side, size, share, seed=seed, place=place) for side in (map, -map) for share in shares])
+    packed = np.packbits(holes.flatten(1).cpu().numpy(), axis=1)
 
-    def score(start: int, stop: int) -> Tensor:
-        return ask(impute(x, every[start:stop], noise=noise, seed=seed)).detach().float().cpu()
+    def imputed(numbers: Sequence[int]) -> Tensor:
+        return impute(x, holes[list(numbers)].to(x.device), noise=noise, seed=seed)
 
-    with torch.no_grad():
-        scores = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, len(every), lambda done, total: None)
-        whole = float(ask(x)[0]) if whole is None else whole
-    return Road(tuple(shares), whole, scores[: len(holes)], scores[len(holes) :])
+    whole = yield from whole_score(x)
+    scores = yield AlteredCopies([("imputed", noise, seed, row.tobytes()) for row in packed], imputed)
+    most, least = scores.float().split(len(shares))
+    return Road(tuple(shares), whole, most, least)
 
 
 def removed(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from foveal.engine.guard import hooked_backward, is_compiled, unwrap
+from foveal.engine.guard import every_module, hooked_backward, is_compiled, unwrap
 from foveal.engine.task import Task, check_task
 from foveal.errors import ModelError, shown
 from foveal.images import Batch
@@ -25,6 +25,9 @@ _NEEDED = {
     "module": ": give an nn.Module",
     "preprocessing": ": give a foveal.Preprocessing, such as foveal.Preprocessing.named('gray', 128), or None",
 }
+_KINDS: dict[str, Any] = {
+    "module": nn.Module, "name": str, "preprocessing": Preprocessing | None, "card": Mapping
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,8 +50,7 @@ class Model:
     task: Task | None = None
 
     def __post_init__(self) -> None:
-        kinds = {"module": nn.Module, "name": str, "preprocessing": Preprocessing | None, "card": Mapping}
-        for name, kind in kinds.items():
+        for name, kind in _KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 hint = _NEEDED.get(name, "")
                 raise ModelError(f"Cannot make a Model whose {name} is {shown(getattr(self, name))}{hint}.")
@@ -83,7 +85,7 @@ def own_task(module: nn.Module) -> Task | None:
 
 def check_real(module: nn.Module, name: str) -> None:
     """ModelError for a network whose weights have no values."""
-    if any(parameter.is_meta for parameter in module.parameters()):
+    if any(p is not None and p.is_meta for part in every_module(module) for p in part._parameters.values()):
         raise ModelError(f"the weights of {name} are on the meta device and have no values: load them to a real one")
 
 
@@ -130,6 +132,8 @@ def placed(batch: Batch, module: nn.Module) -> Batch:
     if weight is None:
         return batch
     if all(photo.source == "tensor" for photo in batch.photos):
+        if batch.tensor.device == weight.device:
+            return batch
         homes = {tensor.device for tensor in chain(module.parameters(), module.buffers())}
         return Batch(batch.tensor.to(weight.device), batch.photos) if len(homes) == 1 else batch
     return Batch(batch.tensor.to(weight.device, weight.dtype), batch.photos)

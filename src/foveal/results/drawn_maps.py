@@ -9,7 +9,6 @@ from foveal.engine.address import INPUT
 from foveal.errors import ResultError
 from foveal.images.planes import plane
 from foveal.render.drawing import Drawing, ScaleRule, scale_of
-from foveal.render.overlay import draw_overlay
 from foveal.results.result import checked_index
 
 if TYPE_CHECKING:
@@ -84,6 +83,8 @@ class DrawnMaps:
         Raises:
             ResultError: for an image or layer that is not here, or a value that cannot be drawn with.
         """
+        from foveal.render.overlay import draw_overlay
+
         i, layer = checked_index(i, len(self)), layer or self.layer
         drawing = self.drawing.with_given(
             size=size, alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour

@@ -1,37 +1,33 @@
-"""Metrics: how two embeddings are compared."""
+"""Metrics: how two embeddings are compared. Names are imported when first used."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
-from foveal.errors import UnknownTarget, shown
-from foveal.similarity.local import CrossAttention, EarthMovers, Nearest
-from foveal.similarity.metric import Distance, Linear
-from foveal.similarity.pooled import Cosine, Dot, Euclidean, Learned, Squared, unit
+from foveal._lazy import lazily
 
-METRICS: dict[str, Distance] = {
-    metric.name: metric
-    for metric in (Cosine(), Dot(), Euclidean(), Squared(), EarthMovers(), Nearest(), CrossAttention())
+if TYPE_CHECKING:
+    from foveal.similarity.find import METRICS, MetricLike, find_metric
+    from foveal.similarity.local import CrossAttention, EarthMovers, Nearest
+    from foveal.similarity.metric import Distance, Linear
+    from foveal.similarity.pooled import Cosine, Dot, Euclidean, Learned, Squared, unit
+
+_HOME = {
+    "Cosine": "pooled",
+    "CrossAttention": "local",
+    "Distance": "metric",
+    "Dot": "pooled",
+    "EarthMovers": "local",
+    "Euclidean": "pooled",
+    "Learned": "pooled",
+    "Linear": "metric",
+    "METRICS": "find",
+    "MetricLike": "find",
+    "Nearest": "local",
+    "Squared": "pooled",
+    "find_metric": "find",
+    "unit": "pooled",
 }
-
-MetricLike: TypeAlias = "str | Distance"
-
-
-def find_metric(metric: MetricLike) -> Distance:
-    """The metric of that name, or the one given.
-
-    Raises:
-        TargetError: when there is none.
-    """
-    if isinstance(metric, str) and metric in METRICS:
-        return METRICS[metric]
-    if not isinstance(metric, str) and isinstance(metric, Distance):
-        return metric
-    raise UnknownTarget(
-        f"there is no metric {shown(metric)}: the metrics are {', '.join(METRICS)} "
-        "(in Python also foveal.Learned(matrix) or your own)"
-    )
-
 
 __all__ = [
     "METRICS",
@@ -49,3 +45,5 @@ __all__ = [
     "find_metric",
     "unit",
 ]
+
+__getattr__ = lazily(__name__, _HOME)

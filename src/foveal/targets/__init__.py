@@ -1,44 +1,52 @@
-"""Decisions: what is being explained. One file a decision; `as_decision` accepts what people write."""
+"""Decisions: what is being explained. One file a decision; `as_decision` accepts what people write.
+
+Names are imported when first used.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
+from foveal._lazy import lazily
 from foveal.engine.task import Task, check_task
-from foveal.targets.class_names import no_class, plain
-from foveal.targets.class_scores import class_scores
-from foveal.targets.classes import Class, Margin
-from foveal.targets.comparison import Comparison
-from foveal.targets.custom import Custom
-from foveal.targets.direction import Direction
-from foveal.targets.heads import Head, read_head
-from foveal.targets.neighbors import Neighbors
-from foveal.targets.neuron import Neuron
-from foveal.targets.prototypes import Prototypes
-from foveal.targets.reference import ReferenceTarget, compares
-from foveal.targets.similar import Similar
-from foveal.targets.target import ModelOutput, NeedsModel, Target, TargetScore, with_layer_names
+from foveal.targets.class_scores import class_scores  # at once: its module has the same name
 
-TargetLike: TypeAlias = "Target | int | str | Sequence[int | str] | Tensor | Callable[[Any], Tensor] | None"
+if TYPE_CHECKING:
+    from foveal.targets.asked import TargetLike, as_decision
+    from foveal.targets.classes import Class, Margin
+    from foveal.targets.comparison import Comparison
+    from foveal.targets.custom import Custom
+    from foveal.targets.direction import Direction
+    from foveal.targets.heads import Head, read_head
+    from foveal.targets.neighbors import Neighbors
+    from foveal.targets.neuron import Neuron
+    from foveal.targets.prototypes import Prototypes
+    from foveal.targets.reference import ReferenceTarget, compares
+    from foveal.targets.similar import Similar
+    from foveal.targets.target import ModelOutput, NeedsModel, Target, TargetScore, with_layer_names
 
-
-def as_decision(target: TargetLike) -> Target:
-    """The decision a person means: None is the predicted class, a number or label a class, a callable itself.
-
-    Raises:
-        TargetError: for anything else.
-    """
-    if isinstance(target, Target) and not isinstance(target, type):
-        return target
-    if isinstance(target, type):
-        raise no_class(target)
-    if callable(target):
-        return Custom(target)
-    return Class(plain(target))
-
+_HOME = {
+    "Class": "classes",
+    "Comparison": "comparison",
+    "Custom": "custom",
+    "Direction": "direction",
+    "Head": "heads",
+    "Margin": "classes",
+    "ModelOutput": "target",
+    "NeedsModel": "target",
+    "Neighbors": "neighbors",
+    "Neuron": "neuron",
+    "Prototypes": "prototypes",
+    "ReferenceTarget": "reference",
+    "Similar": "similar",
+    "Target": "target",
+    "TargetLike": "asked",
+    "TargetScore": "target",
+    "as_decision": "asked",
+    "compares": "reference",
+    "read_head": "heads",
+    "with_layer_names": "target",
+}
 
 __all__ = [
     "Class",
@@ -65,3 +73,5 @@ __all__ = [
     "read_head",
     "with_layer_names",
 ]
+
+__getattr__ = lazily(__name__, _HOME)

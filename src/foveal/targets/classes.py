@@ -59,24 +59,25 @@ class Class:
         if head.task == "value" and self.which is None and scores.shape[1] > 1:
             raise TargetError(f"this network predicts {scores.shape[1]} values: say which one, such as target=0")
         index = class_indices(self.which, scores, labels, head.where, parts=not self.whole_names)
-        words = tuple(class_words(i, labels, kind=head.kind) for i in index.tolist())
+        numbers = index.tolist()
+        words = tuple(class_words(i, labels, kind=head.kind) for i in numbers)
         if probabilities is None:
             if self.of == "probability":
                 raise TargetError(f"{words[0]} is a value and has no probability: leave of out")
-            each = tuple(Class(i, ending=head.ending) for i in index.tolist())
+            each = tuple(Class(i, ending=head.ending) for i in numbers)
             values = _at(scores, index)
             return TargetScore(
-                values, words, {"kind": "value", "index": index.tolist()}, None, each, None, scores, head.notes(labels)
+                values, words, {"kind": "value", "index": numbers}, None, each, None, scores, head.notes(labels)
             )
         chance = _at(probabilities, index)
         # A model that ends in a sigmoid or softmax has no logit to explain.
         chances = head.ending in ("sigmoid", "softmax")
         score = chance if self.of == "probability" else _at(scores, index)
         spec: dict[str, Any] = {
-            "kind": "class", "index": index.tolist(), "of": "probability" if chances else self.of,
+            "kind": "class", "index": numbers, "of": "probability" if chances else self.of,
             "predicted": self.which is None, "strongest": _strongest(scores, index),
         }  # fmt: skip
-        each = tuple(Class(i, "logit" if chances else self.of, ending=head.ending) for i in index.tolist())
+        each = tuple(Class(i, "logit" if chances else self.of, ending=head.ending) for i in numbers)
         return TargetScore(score, words, spec, chance.detach(), each, None, scores, head.notes(labels))
 
 
@@ -128,6 +129,7 @@ class Margin:
 
 def _strongest(scores: Float[Tensor, "n classes"], index: Int[Tensor, " n"]) -> list[bool]:
     """Whether no class of each image has a higher score: the network decides for it."""
+    scores = scores.detach()
     return (_at(scores, index) >= scores.amax(1)).tolist()
 
 

@@ -279,10 +279,11 @@ _ARITHMETIC = ("Clamp", "Add", "Sub", "Rsub", "Mul", "Div", "Reciprocal", "Pow",
 
 
 def _sums_to_one(scores: Float[Tensor, "n classes"]) -> bool:
-    total = scores.detach().float().sum(1)
-    return (
-        scores.shape[1] > 1 and bool((scores >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-3)
-    )
+    scores = scores.detach()
+    if scores.shape[1] < 2 or not bool((scores >= 0).all()):
+        return False
+    total = scores.float().sum(1)
+    return torch.allclose(total, torch.ones_like(total), atol=1e-3)
 
 
 def describe_output(output: Any) -> str:

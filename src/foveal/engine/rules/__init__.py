@@ -6,7 +6,18 @@ no rule: with the derivative, Σ A_in ⊙ G_in = A_out ⊙ G_out. Sums, concaten
 ReLU conserve relevance by themselves. Only what has weights, an offset, a bend or two arguments is given a rule.
 """
 
-from foveal.engine.rules.linear import LinearRule
-from foveal.engine.rules.mode import RulesMode
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foveal._lazy import lazily
+
+if TYPE_CHECKING:
+    from foveal.engine.rules.linear import LinearRule
+    from foveal.engine.rules.mode import RulesMode
+
+_HOME = {"LinearRule": "linear", "RulesMode": "mode"}
 
 __all__ = ["LinearRule", "RulesMode"]
+
+__getattr__ = lazily(__name__, _HOME)
