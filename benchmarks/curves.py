@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
-from torch import Tensor
 
 import foveal
 from foveal.api.map_sources import NamedMaps, by_name, collect_baseline_maps, collect_maps
@@ -22,6 +21,7 @@ from foveal.api.measure import STEPS, TOLERANCE, default_setting
 from foveal.attribution.context import Context
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import prepare
+from foveal.engine.precision import Precision
 from foveal.metrics import Evaluation, EvaluationSettings, kendall
 from foveal.metrics.asking import Answers
 from foveal.metrics.curves import Curve
@@ -51,8 +51,7 @@ def main(
     steps: Annotated[int, typer.Option(help="of all")] = STEPS,
     tolerance: Annotated[float, typer.Option(help="of the area")] = TOLERANCE,
     most: Annotated[int, typer.Option(help="photos, spread over those given")] = 10,
-    *,
-    half: Annotated[bool, typer.Option("--bfloat16", help="ask by autocast to bfloat16")] = False,
+    precision: Annotated[str, typer.Option(help="of the forwards: float32 or bfloat16")] = "float32",
 ) -> None:
     torch.set_num_threads(1)
     network = foveal.load_model(model)
@@ -65,26 +64,20 @@ def main(
         own = len(maps)
         maps |= collect_baseline_maps(context, maps, True)
         setting = default_setting(context.x, steps=steps)
-        with perturbed_scores(context) as (question,):
-            measured.append(_both(context, question, maps, own, replace(setting, tolerance=tolerance), half=half))
+        with perturbed_scores(context, precision=cast("Precision", precision)) as (question,):
+            measured.append(_both(context, question, maps, own, replace(setting, tolerance=tolerance)))
         print(f"{len(measured)} of {len(files)} photos", end="\r", flush=True)
     print(f"{model}: {len(files)} photos, {own} methods and {len(maps) - own} baseline maps, {steps} steps, tolerance "
-          f"{tolerance:g}{', bfloat16' * half}")  # fmt: skip
+          f"{tolerance:g}, {precision}")  # fmt: skip
     for line in _lines(measured, own):
         print(line)
 
 
 def _both(
-    context: Context, question: PerturbedScore, maps: Mapping[str, NamedMaps], own: int, setting: EvaluationSettings,
-    *, half: bool,
-) -> Photo:  # fmt: skip
+    context: Context, question: PerturbedScore, maps: Mapping[str, NamedMaps], own: int, setting: EvaluationSettings
+) -> Photo:
     """The curves of some steps first; those of all then ask what is left."""
-
-    def ask(x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
-            return question(x.contiguous(memory_format=torch.channels_last) if half else x).float()
-
-    answers = Answers(ask, context.x, chunk=16 if half else None)
+    answers = Answers(question, context.x, whole=question.whole)
     trials: list[list[Evaluation]] = []
     counts = [question.count]
     for each in (setting, replace(setting, tolerance=None)):

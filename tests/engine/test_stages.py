@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foveal.engine.positions import Cells
 from foveal.engine.select import select_layers
 from foveal.engine.stages import describe
 from foveal.errors import LayerError, ModelError
@@ -208,3 +210,15 @@ def test_wrapped_names_can_be_written_plainly() -> None:
     holder = nn.Sequential()
     holder.add_module("backbone", nn.DataParallel(tiny()))
     assert chosen("backbone.relu1", holder) == ["backbone.relu1"]
+
+
+def test_a_module_with_two_names_lies_in_one_place() -> None:
+    """The trace knows it by the first."""
+    conv = nn.Conv2d(3, 4, 3, 2)
+    net = nn.Sequential(OrderedDict(first=nn.Sequential(), act=nn.ReLU(), alias=conv, pool=nn.AdaptiveAvgPool2d(1)))
+    net.first.inner = conv  # type: ignore[union-attr]
+    net.first.forward = lambda x: x  # type: ignore[union-attr,method-assign,assignment]
+    structure = describe(net, torch.randn(1, 3, 17, 17))
+    assert structure.calls["first.inner"] == 1 and "alias" not in structure.calls
+    assert structure.place(net, "alias") == structure.place(net, "first.inner") == Cells((1.5, 1.5), (2.0, 2.0))
+    assert structure.last_calls(net, ["alias", "first.inner"]) == {"alias": 0, "first.inner": 0}

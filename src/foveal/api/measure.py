@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -89,8 +90,8 @@ def measure(
         masks: one per image, true on the object, in the photo's pixels; for metrics of localization.
         boxes: several per image, (x0, y0, x1, y1) in the photo's pixels.
         setting: steps, fill values, samples, seed. The default compares all maps on one grid of 28 × 28 positions in 49
-            steps, of which it asks every second and as many others as keep the areas within 0.005 and the maps in
-            order; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196, all of them asked.
+            steps, of which it asks every second, and others until the estimated errors of the areas are at most 0.005
+            and the maps in order; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196, all of them asked.
         precision: of the forward passes on altered copies. "auto" is bfloat16 if the device has units for it, if it is
             faster and as long as the scores agree with those in "float32", and a note gives the differences; else it is
             "float32", also for metrics of signs and ranks. "bfloat16" does not depend on speed and agreement.
@@ -185,23 +186,16 @@ def _measured(
             progress("measuring maps", i * len(maps) + max(done, share), len(context.photos) * len(maps))
 
     x = context.x[i : i + 1]
-    answers = Answers(question, x, whole=question.whole, chunk=setting.chunk, tick=tell)
     finite = [name for name, entry in maps.items() if bool(torch.isfinite(entry.maps[i]).all())]
-    trials = {
-        name: Evaluation(
-            x,
-            maps[name].maps[i],
-            answers,
-            None if known.inside is None else known.inside[i],
-            () if known.boxes is None else known.boxes[i],
-            partial(again, i, question.decision) if (again := maps[name].again) else None,
-            setting=setting,
-            place=maps[name].place,
-        )
-        for name in finite
-    }
-    methods = sum(name in trials for name in [*maps][:own])
-    ended = evaluated_together(answers, [*trials.values()], experiments, methods)
+    trials: dict[str, Evaluation] = {}
+    rounds: list[Iterator[int]] = []
+    for names in [finite] if setting.together else [[name] for name in finite]:
+        answers = Answers(question, x, whole=question.whole, chunk=setting.chunk, tick=tell)
+        group = {name: _trial(context, i, maps[name], answers, question, known, setting) for name in names}
+        methods = sum(name in group for name in [*maps][:own])
+        rounds.append(evaluated_together(answers, [*group.values()], experiments, methods))
+        trials |= group
+    ended = chain.from_iterable(rounds)
     for name in maps:
         if name in trials:
             next(ended)
@@ -209,6 +203,23 @@ def _measured(
         yield name, measured
         done += 1
         tell()
+
+
+def _trial(
+    context: Context, i: int, entry: NamedMaps, answers: Answers, question: PerturbedScore, known: Objects,
+    setting: EvaluationSettings,
+) -> Evaluation:  # fmt: skip
+    """One map of image i."""
+    return Evaluation(
+        context.x[i : i + 1],
+        entry.maps[i],
+        answers,
+        None if known.inside is None else known.inside[i],
+        () if known.boxes is None else known.boxes[i],
+        partial(entry.again, i, question.decision) if entry.again else None,
+        setting=setting,
+        place=entry.place,
+    )
 
 
 def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, NamedMaps]) -> dict[str, Metric]:

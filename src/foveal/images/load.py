@@ -234,7 +234,8 @@ def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None, a
         raise ImageError(f"Expected a float tensor (c, h, w) or (n, c, h, w), but got shape {shape}.")
     if not np.isfinite(values).all():
         raise ImageError(f"The input tensor of shape {shape} has NaN or infinite values: clean it first.")
-    shown, notes = np.stack([plane(channel) for channel in values]), plane_note(shape[1:])
+    shown = values if values.ndim == 3 else np.stack([plane(channel) for channel in values])
+    notes = plane_note(shape[1:])
     geometry = Geometry.identity((shown.shape[1], shown.shape[2]))
     if preprocessing is not None and len(preprocessing.mean) == shape[0]:
         return Photo(preprocessing.undo(shown), geometry, "tensor", notes)
