@@ -3,9 +3,9 @@
 A question has a tolerance: the largest difference between the answers, as a share of the range of the first. Rounding
 differs between devices; where a rectifier or a pooling is close to a tie, the gradient at single positions is another.
 So what goes back to early layers is allowed a tenth (between two kinds of convolution of a processor it was 0.03), what
-stays at a late layer a thousandth; similarities, whose range is small between images of noise, a fiftieth. Of all,
-1 − the cosine is `TURNED` at most. Methods that draw noise on the device may draw other noise there: of these the
-cosine alone is compared.
+stays at a late layer a thousandth; similarities, whose range is small between images of noise, and images after three
+steps a fiftieth. Of all, 1 − the cosine is `TURNED` at most. Methods that draw noise on the device may draw other noise
+there: of these the cosine alone is compared.
 """
 
 from __future__ import annotations
@@ -177,9 +177,9 @@ QUESTIONS: dict[str, Question] = {
     ),
     "visualize, images": Question(
         lambda on: foveal.visualize(on.model, on.x, layer=-1, facets=1, schedule=Schedule((Octave(1.0, 3),))),
-        lambda made: {"image": made.images[0].image}, LATE, 2,
+        lambda made: {"image": made.images[0].image}, ALIKE, 2,
     ),
-    "visualize, units of a tree": Question(units, lambda made: {"image": made.images[0].image}, LATE),
+    "visualize, units of a tree": Question(units, lambda made: {"image": made.images[0].image}, ALIKE),
     "channels": Question(channels, strongest, LATE, 2),
     "measure": Question(
         lambda on: foveal.measure(on.model, on.x, 1, explanations="gradcam", setting=FEW),
