@@ -55,8 +55,6 @@ class _Seen:
 
 _known: WeakKeyDictionary[nn.Module, dict[Any, Structure]] = WeakKeyDictionary()
 _REMEMBERED = 16  # input sizes and settings a model
-_PLAIN = (int, str, tuple)
-_EVERY = frozenset(vars(nn.Module()))  # what every module has: its mode, hooks and parts
 _RESAMPLED = 1.5  # times the step that windows make
 
 
@@ -110,6 +108,10 @@ def settings_of(module: nn.Module) -> tuple[Any, ...]:
         return (id(module),)
     own = vars(module).items()
     return (id(module), *[value for key, value in own if key not in _EVERY and isinstance(value, _PLAIN)])
+
+
+_PLAIN = (int, str, tuple)
+_EVERY = frozenset(vars(nn.Module()))  # what every module has: its mode, hooks and parts
 
 
 def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: bool = True) -> Structure:
