@@ -55,6 +55,7 @@ class _Seen:
 
 _known: WeakKeyDictionary[nn.Module, dict[Any, Structure]] = WeakKeyDictionary()
 _REMEMBERED = 16  # input sizes and settings a model
+_PLAIN = (int, str, tuple)
 _RESAMPLED = 1.5  # times the step that windows make
 
 
@@ -102,16 +103,15 @@ def _traced(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
     raise failed
 
 
+_EVERY = frozenset(vars(nn.Module()))  # what every module has: its mode, hooks and parts
+
+
 def settings_of(module: nn.Module) -> tuple[Any, ...]:
     """What tells a module from another, and from itself when someone changed its stride, say."""
     if module._modules:
         return (id(module),)
     own = vars(module).items()
     return (id(module), *[value for key, value in own if key not in _EVERY and isinstance(value, _PLAIN)])
-
-
-_PLAIN = (int, str, tuple)
-_EVERY = frozenset(vars(nn.Module()))  # what every module has: its mode, hooks and parts
 
 
 def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: bool = True) -> Structure:
