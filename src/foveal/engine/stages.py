@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from foveal.engine.address import Address, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
+from foveal.engine.bare_graph import in_bare_graph
 from foveal.engine.embedding_signs import EmbeddingSign, embedding_sign
 from foveal.engine.graph import KeepGraph, ancestors, bottlenecks, node_name, own_backwards, works_along_images
 from foveal.engine.guard import every_module, untouched, unwrap
@@ -92,7 +93,7 @@ def _traced(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
     """
     first = (x[:1], arguments.row(0))
     try:
-        return _trace(model, *first)
+        return in_bare_graph(partial(_trace, model, *first))
     except ModelError as error:
         failed = error
     others: list[tuple[Tensor, Arguments, bool]] = [(*first, False)]
