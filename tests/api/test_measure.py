@@ -86,8 +86,8 @@ def test_values_are_those_of_the_functions_and_forwards_are_counted() -> None:
         lambda z: model(z).softmax(1)[:, 0], x, torch.nn.functional.adaptive_avg_pool2d(truth, 8)[0], steps=6
     )
     assert scores.values["map"]["deletion"][0] == pytest.approx(alone.area, abs=1e-6)
-    # The image, and for each curve its five steps and what stands there at its empty end; masks, ROAD and squares.
-    assert scores.forwards == 1 + 6 + 6 + 2 + 4 + 6
+    # For each curve its five steps and what stands there at its empty end; masks, ROAD and squares.
+    assert scores.forwards == 6 + 6 + 2 + 4 + 6
     mixed = foveal.measure(
         model, torch.cat([x, x.flip(3)]), 0, explanations=torch.cat([truth, truth]), baseline_maps=False, setting=QUICK
     )

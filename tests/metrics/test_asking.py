@@ -143,7 +143,7 @@ def test_more_maps_cost_less_than_as_many_images() -> None:
         model, x, 0, explanations={str(k): map[None] for k, map in enumerate(maps)}, baseline_maps=False,
         setting=setting,
     )  # fmt: skip
-    shared, own = 3 + 9, 6 + 6 + 2 + 10
+    shared, own = 2 + 9, 6 + 6 + 2 + 10
     assert (one.forwards, three.forwards) == (shared + own, shared + 3 * own)
     assert one.values["map"]["faithfulness"] == pytest.approx(three.values["0"]["faithfulness"], abs=1e-5)
 

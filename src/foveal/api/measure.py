@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -185,23 +186,16 @@ def _measured(
             progress("measuring maps", i * len(maps) + max(done, share), len(context.photos) * len(maps))
 
     x = context.x[i : i + 1]
-    answers = Answers(question, x, whole=question.whole, chunk=setting.chunk, tick=tell)
     finite = [name for name, entry in maps.items() if bool(torch.isfinite(entry.maps[i]).all())]
-    trials = {
-        name: Evaluation(
-            x,
-            maps[name].maps[i],
-            answers,
-            None if known.inside is None else known.inside[i],
-            () if known.boxes is None else known.boxes[i],
-            partial(again, i, question.decision) if (again := maps[name].again) else None,
-            setting=setting,
-            place=maps[name].place,
-        )
-        for name in finite
-    }
-    methods = sum(name in trials for name in [*maps][:own])
-    ended = evaluated_together(answers, [*trials.values()], experiments, methods)
+    trials: dict[str, Evaluation] = {}
+    rounds: list[Iterator[int]] = []
+    for names in [finite] if setting.together else [[name] for name in finite]:
+        answers = Answers(question, x, whole=question.whole, chunk=setting.chunk, tick=tell)
+        group = {name: _trial(context, i, maps[name], answers, question, known, setting) for name in names}
+        methods = sum(name in group for name in [*maps][:own])
+        rounds.append(evaluated_together(answers, [*group.values()], experiments, methods))
+        trials |= group
+    ended = chain.from_iterable(rounds)
     for name in maps:
         if name in trials:
             next(ended)
@@ -209,6 +203,23 @@ def _measured(
         yield name, measured
         done += 1
         tell()
+
+
+def _trial(
+    context: Context, i: int, entry: NamedMaps, answers: Answers, question: PerturbedScore, known: Objects,
+    setting: EvaluationSettings,
+) -> Evaluation:  # fmt: skip
+    """One map of image i."""
+    return Evaluation(
+        context.x[i : i + 1],
+        entry.maps[i],
+        answers,
+        None if known.inside is None else known.inside[i],
+        () if known.boxes is None else known.boxes[i],
+        partial(entry.again, i, question.decision) if entry.again else None,
+        setting=setting,
+        place=entry.place,
+    )
 
 
 def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, NamedMaps]) -> dict[str, Metric]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from foveal.attribution.passes import outcome_of
 from foveal.attribution.placing import whereabouts
+from foveal.attribution.rounded import agreeing
 from foveal.engine.address import INPUT, is_input
 from foveal.engine.capture import ForwardRun, capture
 from foveal.engine.channel_swap import ChannelSwap
@@ -24,7 +25,7 @@ from foveal.engine.locks import memory_of
 from foveal.engine.memory import Load, load_of
 from foveal.engine.model_errors import out_of_memory, reason
 from foveal.engine.op_record import is_seen
-from foveal.engine.precision import Precision, bfloat16, channels_last, single
+from foveal.engine.precision import PRECISIONS, Precision, bfloat16, channels_last, single
 from foveal.engine.resume import Cut, Recording, Resumption
 from foveal.errors import FovealError, MethodError, ModelError
 from foveal.targets import ModelOutput, Target
@@ -101,27 +102,44 @@ class PerturbationScorer:
 
         Args:
             chunk: how many at once; None for what fits.
-            precision: of the forwards: "float32" or "bfloat16".
+            precision: of the forwards: "float32", "bfloat16", or "auto", see `attribution.rounded`.
             shown: whether this is worth the progress bar.
         """
 
-        def forward(start: int, stop: int) -> Tensor:
-            x = copies(start, stop).to(self.x.dtype)
-            if precision == "float32":
-                return self.ask(x)
-            with self.rounded():
-                return self.ask(x)
-
         tick = self.tick if shown else lambda done, total: None
-        size = fitting(self.x, WHOLE) * (1 if precision == "float32" else 2)
-        chunks = Chunks(chunk) if chunk else Chunks(size, self.load(precision))
-        chunks.weigh(forward, count)
-        return self._more_than_rounding(chunks(forward, count, tick), shown=shown)
+        size = fitting(self.x, WHOLE) * (2 if precision == "bfloat16" else 1)
 
-    def resumed(self, copies: Copies, count: int, *, chunk: int | None = None) -> Float[Tensor, " count"]:
-        """The scores where the layer gives altered copies of A, running only what comes after the layer."""
+        def run(score: Callable[[Tensor], Tensor]) -> Tensor:
+            def forward(start: int, stop: int) -> Tensor:
+                return score(copies(start, stop).to(self.x.dtype))
+
+            chunks = Chunks(chunk) if chunk else Chunks(size, self.load(precision))
+            chunks.weigh(forward, count)
+            return chunks(forward, count, tick)
+
+        if precision == "auto":
+            scores, remarks = agreeing(self._context, run, self._score, self.score)
+            self.cautions += remarks
+        else:
+            scores = run(partial(self._score, rounded=precision == "bfloat16"))
+        return self._more_than_rounding(scores, shown=shown)
+
+    def _score(self, x: Tensor, look: object = None, *, rounded: bool = False) -> Tensor:
+        with self.rounded() if rounded else nullcontext():
+            return self.ask(x)
+
+    def resumed(
+        self, copies: Copies, count: int, *, chunk: int | None = None, precision: Precision = "float32"
+    ) -> Float[Tensor, " count"]:
+        """The scores where the layer gives altered copies of A, running only what comes after the layer.
+
+        Args:
+            precision: of whole forwards, those of altered inputs.
+        """
+        if precision not in PRECISIONS:
+            raise MethodError(f"cannot run forward passes in {precision!r}: say float32, bfloat16 or auto")
         if self.layer == INPUT:
-            return self.scores(copies, count, chunk=chunk)
+            return self.scores(copies, count, chunk=chunk, precision=precision)
         go_on = self._resumption
 
         def forward(start: int, stop: int) -> Tensor:

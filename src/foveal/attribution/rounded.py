@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -35,15 +36,17 @@ Of probabilities that hardly vary it is a twentieth of their range, of other sco
 
 PIXELS = 128 * 128
 """Of smaller images, a forward pass is too short to gain much."""
-BEFORE = 16
+BEFORE = 8
 """So many copies are scored in float32 before bfloat16 is tried: who asks for less has nothing to gain."""
 EVERY = 25
 """One copy in so many is scored in float32 too."""
+SOON = 4
+"""So many more of the first ones, one in ten: who disagrees is to be found out before much is done in vain."""
 FASTER = 0.8
 """The largest share of the time of float32 that is worth a rounding."""
 
 _shares: WeakKeyDictionary[nn.Module, dict[Hashable, float]] = WeakKeyDictionary()
-"""What share of the time of float32 a chunk in bfloat16 took."""
+"""What share of the time of float32 a chunk in bfloat16 took; infinite for a network that failed or disagreed."""
 
 
 class DisagreementError(Exception):
@@ -70,7 +73,7 @@ class Agreement:
     def due(self, count: int) -> list[int]:
         """Which of the next `count` copies, given in bfloat16, are to be compared; of the first ones, one always is."""
         self._given += count
-        number = min(count, -(-self._given // EVERY) - self._checked)
+        number = min(count, -(-self._given // EVERY) + min(SOON, self._given // 10) - self._checked)
         self._checked += number
         return [count * (2 * k + 1) // (2 * number) for k in range(number)]
 
@@ -96,12 +99,13 @@ class Rounding:
     def __init__(self, context: Context, precision: Precision) -> None:
         if precision not in PRECISIONS:
             raise MethodError(f"cannot score copies in {precision!r}: say float32, bfloat16 or auto")
+        self._shares = _shares.setdefault(context.model, {})
+        self._way = tuple(context.x.shape[1:]), context.x.device
         self._auto = precision == "auto"
         self._on = precision != "float32" and in_single(context.model, context.x) and not context.mode
         if self._auto:
             self._on &= has_bfloat16(context.x.device) and context.x[0, 0].numel() >= PIXELS
-        self._shares = _shares.setdefault(context.model, {})
-        self._way = tuple(context.x.shape[1:]), context.x.device
+            self._on &= self._shares.get(self._way, 0.0) <= FASTER
         self._before = 0
         self._agreements: list[Agreement] = []
         self._remarks: list[str] = []
@@ -197,16 +201,37 @@ class Rounding:
     def _fails(self, error: ModelError) -> None:
         if out_of_memory(error):
             raise error
-        self._on = False
+        self._on, self._shares[self._way] = False, inf
         why = reason(error.__cause__ or error)
         self._remarks.append(f"the network does not run in bfloat16, so copies were scored in float32: {why}")
 
     def _disagrees(self, agreement: Agreement) -> None:
-        self._on = False
+        self._on, self._shares[self._way] = False, inf
         self._remarks.append(
             f"copies were scored in float32, because in bfloat16 {len(agreement.differences)} scores differed by "
             f"{root_mean_square(agreement.differences):.2g} (root mean square)"
         )
+
+
+def agreeing(
+    context: Context, run: Callable[[Callable[[Tensor], Tensor]], Tensor], read: Read, whole: float
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Scores of copies of one image by "auto": in bfloat16, or all exact where some turn out too far off.
+
+    Args:
+        run: scores all copies by the function that it is given.
+        whole: the score of the image as it is.
+
+    Returns:
+        the scores; what a reader must know of them.
+    """
+    rounding, agreement = Rounding(context, "auto"), Agreement("score")
+    agreement.seen(torch.tensor([whole]))
+    try:
+        scores = run(lambda x: rounding.scores(x, None, read, agreement))
+    except DisagreementError:
+        scores = run(read)
+    return scores, rounding.remarks
 
 
 def timed(ask: Callable[[], Tensor]) -> tuple[Tensor, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ def _rows(
     scores = measure(
         model, batch, target, explanations={name: methods[name] for name in own or [*methods][:1]},
         metrics=log.metrics, baseline_maps=len(own) < len(missing),
-        setting=setting or default_setting(batch.tensor, steps=steps), precision="float32",
+        # A table that grows by a method is the same as one made at once.
+        setting=setting or replace(default_setting(batch.tensor, steps=steps), together=False), precision="float32",
         **known,
     )  # fmt: skip
     rows = {name: {metric: values[0] for metric, values in of.items()} for name, of in scores.values.items()}

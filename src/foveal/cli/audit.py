@@ -33,7 +33,7 @@ def audit(
     ] = None,
     draws: Annotated[
         int, typer.Option("--draws", min=2, metavar="N", help="Number of random areas hidden for comparison.")
-    ] = 20,
+    ] = 12,
     fill: Annotated[
         str,
         typer.Option(

@@ -102,6 +102,11 @@ def own_backwards(roots: list[Any]) -> list[str]:
     return list(dict.fromkeys(function.__name__ for function in foreign))
 
 
+def operation_names(roots: list[Any]) -> tuple[str, ...]:
+    """Names of the operations before the roots, inputs first."""
+    return tuple([type(node).__name__ for node in _walked([root for root in roots if root is not None])[1]])
+
+
 def works_along_images(roots: list[Any]) -> bool:
     """Whether an operation before the roots moves, picks or sums along the first axis, that of the images."""
     return any(_along_images(node) for node in _walked([root for root in roots if root is not None])[1])

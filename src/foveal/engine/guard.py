@@ -75,7 +75,12 @@ class _Blocks(local):
 _blocks = _Blocks()
 
 _stateful: WeakSet[nn.Module] = WeakSet()
-"""Models whose forward was seen to write into their buffers."""
+"""Models whose forward was seen to write into their buffers, or to do what may write into their weights."""
+
+
+def only_reads(model: nn.Module) -> bool:
+    """Whether no forward so far was seen to write into buffers or weights."""
+    return model not in _stateful
 
 
 def rewind(model: nn.Module) -> None:
@@ -198,7 +203,7 @@ class _Before:
         self.buffers.restore()
 
     def restore(self) -> bool:
-        """Put everything back; whether the forward had written into buffers."""
+        """Put everything back; whether the forward had written into buffers, or may have written into weights."""
         for module, training in self._modes:
             if module.training != training:
                 module.training = training

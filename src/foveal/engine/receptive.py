@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.positions import PositionTracker, Where, tensors_in
+from foveal.engine.run_log import RunLog
 
 Pair = tuple[float, float]
 
@@ -51,7 +52,11 @@ class Field:
 
 
 class FieldTracker(TorchDispatchMode):
-    """Follows `Field`s from an input tensor through everything computed while the mode is active."""
+    """Follows `Field`s from an input tensor through everything computed while the mode is active.
+
+    Attributes:
+        log: what ran.
+    """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -67,6 +72,7 @@ class FieldTracker(TorchDispatchMode):
         self._fields[source] = Field()
         self._positions = PositionTracker(source)
         self._asleep = False
+        self.log = RunLog(source)
 
     def field(self, tensor: Tensor) -> Field | None:
         reach: Field | None = self._fields.get(tensor)
@@ -80,20 +86,29 @@ class FieldTracker(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         if not self._asleep:
             with torch._C.DisableTorchFunction():  # whoever watches the forward need not watch this
-                self._follow(func, args, kwargs or {}, result)
+                self.follow(func, args, kwargs or {}, result)
         return result
 
-    def _follow(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+    def put(self, tensor: Tensor, field: Field, where: Where) -> None:
+        """Say where a tensor lies that was computed elsewhere."""
+        self._fields[tensor] = field
+        self._positions.put(tensor, where)
+
+    def follow(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+        """What an operation that has just run made of what it was given."""
         given = tensors_in((*args, *kwargs.values()) if kwargs else args)
         inputs = [tensor for tensor in given if tensor in self._fields]
         if not inputs:
+            self.log.constant(func, args, kwargs)
             return
+        fields = [self._fields[tensor] for tensor in inputs]
         outputs = tensors_in(result if isinstance(result, list | tuple) else (result,))
         for output in outputs:
             self._fields[output] = self._after(func, args, inputs, output)
             if output._base is not None and any(output is tensor for tensor in given):  # written into part of another
                 self._fields.setdefault(output._base, self._fields[output])
-        self._positions.follow(func, args, kwargs, given, outputs)
+        call = self._positions.follow(func, args, kwargs, given, outputs)
+        self.log.operation(call, result, fields, map(self.where, outputs))
 
     @contextmanager
     def asleep(self) -> Iterator[None]:

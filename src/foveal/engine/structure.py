@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -93,7 +93,7 @@ class Structure:
     rows: dict[str, float] = field(default_factory=dict, repr=False)
     model: str = "the network"
     images: int = 1
-    lying: dict[str, Lying] = field(default_factory=dict, repr=False)
+    lying: Mapping[str, Lying] = field(default_factory=dict, repr=False)
     along_images: bool = False
     own_backwards: tuple[str, ...] = ()
     embedding: EmbeddingSign | None = None

@@ -84,7 +84,7 @@ class Weights:
         return changed
 
     def restore(self) -> bool:
-        """Put everything back; whether modules had other parts."""
+        """Put everything back; whether modules had other parts, or something may have written into a weight."""
         changed = self.bind()
         for tensor, memory, copy in self.watch.copies:
             if memory_of(tensor) != memory_of(memory) or tensor.shape != memory.shape:
@@ -97,7 +97,7 @@ class Weights:
                 parameter.grad = gradient
             if parameter.requires_grad != wanted:
                 parameter.requires_grad_(wanted)
-        return changed
+        return changed or bool(self.watch.copies)
 
 
 def _same_again(now: dict[str, Part], before: dict[str, Part]) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from foveal.engine.precision import PRECISIONS
 from foveal.errors import MethodError
 from foveal.images.place import laid
 
@@ -41,14 +42,12 @@ class MaskSet:
         Args:
             scaling: to 0 … 1 "after" upsampling to the input, so that the mask reaches both, or "before" it.
             align_corners: whether the centers of the corner cells lie on those of the corner pixels.
-            precision: of the forwards; where it is not single, the scores of a sample are compared.
+            precision: of the forwards; if it is "bfloat16", the scores of a sample are compared.
         """
         if scaling not in ("before", "after"):
             raise MethodError(f"cannot scale masks {scaling!r} upsampling: say scaling=after or scaling=before")
-        if precision not in ("float32", "bfloat16"):
-            raise MethodError(
-                f"cannot run forward passes in {precision!r}: say precision=float32 or precision=bfloat16"
-            )
+        if precision not in PRECISIONS:
+            raise MethodError(f"cannot run forward passes in {precision!r}: say float32, bfloat16 or auto")
         self.A = A = single(probe.A[0])
         self.channels: Int[Tensor, " v"] = (A.amax(SPACE) > A.amin(SPACE)).nonzero()[:, 0]
         self._probe, self._chunk, self._precision = probe, chunk, precision
@@ -69,7 +68,7 @@ class MaskSet:
 
         count = len(planes) * times
         scores = self._probe.scores(copies, count, chunk=self._chunk, precision=self._precision)
-        if self._precision != "float32":
+        if self._precision == "bfloat16":
             chosen = sample(count)
             again = torch.cat([copies(i, i + 1) for i in chosen])
             exact = self._probe.scores(lambda a, b: again[a:b], len(chosen), shown=False)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.attribution.perturbation import PerturbationScorer
+    from foveal.engine.precision import Precision
 
 Fill = Literal["zero", "mean", "blur"]
 
@@ -27,6 +28,7 @@ def occlusion(
     window: int | None = None,
     stride: int | None = None,
     fill: Fill = "zero",
+    precision: Precision = "float32",
     chunk: int | None = None,
 ) -> Float[Tensor, "*space"]:
     """The drop of the score when a window is covered, averaged at each pixel over the windows that cover it.
@@ -51,7 +53,7 @@ def occlusion(
             copy[(slice(None), *place)] = cover[0][(slice(None), *place)]
         return copies
 
-    scores = probe.resumed(covered, len(places), chunk=chunk)
+    scores = probe.resumed(covered, len(places), chunk=chunk, precision=precision)
     drops = (probe.score - scores).tolist()
     total, times = (torch.zeros(sides, dtype=torch.float64, device="cpu") for _ in range(2))
     for place, drop in zip(places, drops, strict=True):
@@ -88,7 +90,7 @@ FAMILY = (
         "what the score loses under a sliding window; measured on the network itself, as coarse as the window",
         "Zeiler & Fergus, ECCV 2014, arXiv:1311.2901",
         place="input",
-        options={"window": None, "stride": None, "fill": "zero", "chunk": None},
+        options={"window": None, "stride": None, "fill": "zero", "precision": "float32", "chunk": None},
         cost="1/window",
     ),
 )  # fmt: skip

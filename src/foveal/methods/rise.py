@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.attribution.perturbation import PerturbationScorer
+    from foveal.engine.precision import Precision
 
 
 ENLARGING = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -30,6 +31,7 @@ def rise(
     probability: float = 0.5,
     centered: bool = True,
     seed: int = 0,
+    precision: Precision = "float32",
     chunk: int | None = None,
 ) -> Float[Tensor, "*space"]:
     """1/(p N) Σ_i f(x ⊙ M_i) M_i(λ) over N random masks   (equation 6): the mean of f where λ is shown.
@@ -46,7 +48,7 @@ def rise(
     def masked(start: int, stop: int) -> Tensor:
         return A * masks(start, stop).to(A)
 
-    f = probe.resumed(masked, count, chunk=chunk).cpu().double()
+    f = probe.resumed(masked, count, chunk=chunk, precision=precision).cpu().double()
     # Of centered scores, masks less their mean have the same sum; and these are the terms that vary.
     middle, f = (probability, f - f.mean()) if centered else (0, f)
     total, squares = (torch.zeros(A.shape[2:], dtype=torch.float64, device="cpu") for _ in range(2))
@@ -99,7 +101,10 @@ FAMILY = (
         "the score when random masks show a pixel; minus its mean, an estimate with a standard error",
         "Petsiuk et al., BMVC 2018, arXiv:1806.07421",
         place="input",
-        options={"count": 1000, "cells": 7, "probability": 0.5, "centered": True, "seed": 0, "chunk": None},
+        options={
+            "count": 1000, "cells": 7, "probability": 0.5, "centered": True, "seed": 0, "precision": "float32",
+            "chunk": None,
+        },
         cost="1000",
     ),
 )  # fmt: skip

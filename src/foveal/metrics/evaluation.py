@@ -40,6 +40,8 @@ class EvaluationSettings:
     Attributes:
         steps: of deletion and insertion, at most.
         tolerance: of the areas of deletion and insertion, see `foveal.metrics.deletion`; None asks all steps.
+        together: the maps of an image share copies and chunks, and where areas are closer than their errors, more steps
+            are asked until the maps are in order. Else the numbers of a map do not depend on the others in any digit.
         grid: (h, w) of the positions that curves change, the same for every map; None for each map's own.
         delete, insert, mask: what replaces positions in deletion, is there before insertion, shows behind a mask.
         shares: that ROAD removes.
@@ -51,6 +53,7 @@ class EvaluationSettings:
 
     steps: int = 196
     tolerance: float | None = None
+    together: bool = True
     grid: tuple[int, int] | None = None
     delete: Fill = "zero"
     insert: Fill = "blur"
@@ -69,9 +72,9 @@ class EvaluationSettings:
             for name in ("delete", "insert", "mask")
         }
         return {
-            "steps": self.steps, "tolerance": self.tolerance, "grid": list(self.grid) if self.grid else None, **fills,
-            "shares": list(self.shares), "samples": self.samples, "radius": self.radius, "neighbors": self.neighbors,
-            "seed": self.seed,
+            "steps": self.steps, "tolerance": self.tolerance, "together": self.together,
+            "grid": list(self.grid) if self.grid else None, **fills, "shares": list(self.shares),
+            "samples": self.samples, "radius": self.radius, "neighbors": self.neighbors, "seed": self.seed,
         }  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def impute(
         x: one image for all, or one a set of positions.
         noise: deviation of what is added there, in the network's units; the seed decides it.
         tolerance: residual of the equations, as a share of the image's range. With the default, fills of photos differ
-            from the exact solution by up to 2 % of the range, and by 0.2 % on average (root mean square).
+            from the exact solution by up to 2 % of the range, and by 0.1 % in the root mean square.
 
     Raises:
         MethodError: when an image is hidden altogether: there is nothing to fill it from.

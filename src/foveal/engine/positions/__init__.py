@@ -6,7 +6,8 @@ carry a line on, element-wise operations pass it on, sums take the middle. What 
 comes out of an operation that is in no list, has no known place: never a wrong one.
 """
 
+from foveal.engine.positions.table import is_elementwise
 from foveal.engine.positions.tracker import PositionTracker, layout_of, place_of
-from foveal.engine.positions.where import Cells, Where, tensors_in
+from foveal.engine.positions.where import Call, Cells, Where, tensors_in
 
-__all__ = ["Cells", "PositionTracker", "Where", "layout_of", "place_of", "tensors_in"]
+__all__ = ["Call", "Cells", "PositionTracker", "Where", "is_elementwise", "layout_of", "place_of", "tensors_in"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,7 +33,8 @@ class Along:
 
     at: Tensor
     grain: float = 1.0
-    _lines: dict[int, tuple[Tensor, float]] = field(default_factory=dict, init=False)
+    lines: dict[int, tuple[Tensor, float]] = field(default_factory=dict, init=False)
+    rulers: dict[int, Any] = field(default_factory=dict, init=False)
 
     @cached_property
     def nowhere(self) -> bool:
@@ -149,8 +151,8 @@ def line(p: Along, dim: int) -> tuple[Tensor, float]:
     Raises:
         UnknownPlaceError: where positions along the dimension lie on no line.
     """
-    if dim in p._lines:
-        return p._lines[dim]
+    if dim in p.lines:
+        return p.lines[dim]
     lanes = p.at.movedim(dim, -1).flatten(0, -2)
     known = ~lanes.isnan()
     some = known.any(1)
@@ -162,8 +164,8 @@ def line(p: Along, dim: int) -> tuple[Tensor, float]:
     if float((steps - steps[0]).abs().amax()) > NEAR:
         raise UnknownPlaceError
     start, slope = _fitted(index.tolist(), steps[0].tolist())
-    p._lines[dim] = p.at.narrow(dim, int(index[0]), 1) - slope * start, slope
-    return p._lines[dim]
+    p.lines[dim] = p.at.narrow(dim, int(index[0]), 1) - slope * start, slope
+    return p.lines[dim]
 
 
 def _fitted(index: Sequence[int], steps: Sequence[float]) -> tuple[float, float]:

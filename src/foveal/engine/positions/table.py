@@ -110,6 +110,11 @@ def _beside(tensor: Tensor, call: Call) -> bool:
     return vector and any(other.numel() > tensor.numel() for other, _ in call.inputs)
 
 
+def is_elementwise(func: Any) -> bool:
+    """Whether it treats each element by itself."""
+    return _rule(func) is moving.elementwise
+
+
 @lru_cache(maxsize=1024)
 def _rule(func: Any) -> Rule | None:
     name = plain_name(func)

@@ -35,19 +35,23 @@ class PositionTracker:
         position: Where | None = self._known.get(tensor)
         return position
 
+    def put(self, tensor: Tensor, where: Where) -> None:
+        """Say where a tensor lies that was computed elsewhere."""
+        self._known[tensor] = where
+
     def follow(
         self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], given: Sequence[Tensor],
         outputs: Sequence[Tensor],
-    ) -> None:  # fmt: skip
+    ) -> Call:  # fmt: skip
         """What an operation that has just run made of the positions of the tensors it was given."""
         inputs = [(tensor, where) for tensor in given if (where := self.where(tensor))]
-        if not inputs or not outputs:
-            return
-        for output, where in zip(outputs, after(Call(func, args, kwargs, inputs, outputs)), strict=True):
+        call = Call(func, args, kwargs, inputs, outputs)
+        for output, where in zip(outputs, after(call), strict=True) if inputs and outputs else ():
             if any(output is tensor for tensor in given):
                 self._write(output, where)
             else:
                 self._known[output] = where
+        return call
 
     def _write(self, tensor: Tensor, where: Where) -> None:
         """An operation wrote into a tensor: whatever shares its memory lies elsewhere now, too."""
