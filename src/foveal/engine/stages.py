@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from foveal.engine.address import Address, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
+from foveal.engine.bare_graph import in_bare_graph
 from foveal.engine.embedding_signs import EmbeddingSign, embedding_sign
 from foveal.engine.graph import (
     KeepGraph,
@@ -97,7 +99,7 @@ def _traced(model: nn.Module, x: Tensor, arguments: Arguments, known: _Known, ki
     """
     first = (x[:1], arguments.row(0))
     try:
-        traced = _trace(model, *first)
+        traced = in_bare_graph(partial(_trace, model, *first))
     except ModelError as error:
         failed = error
     else:

@@ -1,0 +1,61 @@
+"""A graph that is only to be looked at: its operations, without the large tensors that a backward pass would need.
+
+Autograd keeps nearly everything that a forward computes. Of a graph that nobody follows back that memory is for
+nothing, and to get it from the system takes longer than what is written into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from foveal.errors import ModelError
+
+T = TypeVar("T")
+
+SMALL = 2**14
+"""Numbers in a tensor that is kept all the same, such as the weights of a normalization: what is looked at is small."""
+
+
+class _Bare(saved_tensors_hooks):
+    """While active, large floating-point tensors are not kept for the backward pass.
+
+    Attributes:
+        missed: whether somebody asked for one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(self._kept, self._given)
+        self.missed = False
+
+    def _kept(self, tensor: Tensor) -> Any:
+        small = tensor.numel() <= SMALL or not tensor.is_floating_point() or isinstance(tensor, nn.Parameter)
+        return tensor if small else None
+
+    def _given(self, kept: Any) -> Tensor:
+        if kept is None:
+            self.missed = True
+            raise RuntimeError("this graph has not kept the tensors for a backward pass")
+        tensor: Tensor = kept
+        return tensor
+
+
+def in_bare_graph(trace: Callable[[], T]) -> T:
+    """`trace()` in such a graph; once more in a whole one where the forward follows its own graph back.
+
+    Functions of `torch.func`, too, refuse to run in it.
+    """
+    bare = _Bare()
+    try:
+        with bare:
+            traced = trace()
+    except ModelError as error:
+        if not bare.missed and "saved tensor" not in str(error):
+            raise
+    else:
+        if not bare.missed:
+            return traced
+    return trace()
