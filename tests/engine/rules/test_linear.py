@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -103,6 +106,63 @@ def test_outputs_with_contributions_of_one_sign_only_lose_nothing() -> None:
     for kind in ("zplus", "alphabeta"):
         G = LinearRule(kind).pullback(op, x, y, torch.ones_like(y), lambda gone: None)  # type: ignore[arg-type]
         assert torch.allclose(x * G, torch.tensor([[-1.0, -2.0]])), kind
+
+
+COUNTS = {
+    # rule, outputs that have relevance -> forwards and transposed passes
+    ("epsilon", "all"): (0, 1),
+    ("zplus", "all"): (1, 1),
+    ("gamma", "positive"): (1, 1),
+    ("gamma", "all"): (1, 2),
+    ("alphabeta", "positive"): (1, 2),
+    ("alphabeta", "all"): (2, 2),
+}
+
+
+@pytest.mark.parametrize(("kind", "outputs"), COUNTS)
+def test_no_pass_is_made_for_what_a_subtraction_gives(kind: str, outputs: str) -> None:
+    torch.manual_seed(0)
+    x, op = convolution(torch.rand(1, 3, 6, 6), torch.randn(4, 3, 3, 3), torch.randn(4))
+    y, passes = op.forward(x, op.weight, op.bias), []
+
+    def counted(name: str) -> Callable[..., Tensor]:
+        return lambda *given: (passes.append(name), getattr(op, name)(*given))[1]
+
+    watched = replace(op, forward=counted("forward"), transposed=counted("transposed"))
+    G = torch.randn_like(y) * (1 if outputs == "all" else y > 0)
+    LinearRule(kind).pullback(watched, x, y, G, lambda gone: None)  # type: ignore[arg-type]
+    assert (passes.count("forward"), passes.count("transposed")) == COUNTS[kind, outputs]
+
+
+@pytest.mark.parametrize("outputs", ["all", "positive"])
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)
+def test_subtractions_cost_no_digits(rule: LinearRule, outputs: str) -> None:
+    """Where the contributions of one sign are a thousandth of the others, too."""
+    torch.manual_seed(0)
+    weight = torch.randn(8, 6, 3, 3).clamp(min=-1e-3)
+    weight[4:] *= -1
+    maps = {}
+    for kind in (torch.float32, torch.float64):
+        x, op = convolution(
+            torch.rand(2, 6, 7, 7, generator=torch.Generator().manual_seed(1)).to(kind), weight.to(kind)
+        )
+        y = op.forward(x, op.weight, None)
+        G = torch.ones_like(y) if outputs == "all" else (y > 0).to(kind)
+        maps[kind] = x * rule.pullback(op, x, y, G, lambda gone: None)
+    exact = maps[torch.float64]
+    assert torch.allclose(maps[torch.float32].double(), exact, rtol=0, atol=3e-6 * float(exact.abs().max()))
+
+
+def test_few_channels_go_back_as_many_do() -> None:
+    """Images have another way back than maps."""
+    torch.manual_seed(0)
+    for stride, padding, size in ((2, 3, 7), (1, 1, 3), (4, 2, 11)):
+        x = torch.randn(2, 3, 37, 45, requires_grad=True)
+        inner, op = convolution(x, torch.randn(5, 3, size, size), None, stride, padding)
+        y = op.forward(inner, op.weight, None)
+        s = torch.randn_like(y)
+        (expected,) = torch.autograd.grad(y, x, s)
+        assert torch.allclose(op.transposed(s, op.weight, x.detach()), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_rule_without_bias_gives_all_to_the_inputs() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal, TypeAlias
 
 import torch
@@ -41,12 +42,15 @@ class Operation:
         """W times a factor, in memory of its own."""
         if self.scale is None:
             return self.weight * factor
-        return self.weight * (self.scale * factor).view(-1, *[1] * (self.weight.ndim - 1))
+        scale = self.scale if factor == 1 else self.scale * factor
+        return self.weight * scale.view(-1, *[1] * (self.weight.ndim - 1))
 
-    def back(self, s: Tensor, x: Tensor) -> Tensor:
-        """Wᵀ s, shaped like x."""
+    def back(self, s: Tensor, x: Tensor, factor: float = 1.0) -> Tensor:
+        """Wᵀ s times a factor, shaped like x; s is written over."""
         if self.scale is not None:  # there are fewer outputs than weights
-            s = s * self.scale.view(-1, *[1] * (s.ndim - 1 - self.channel % s.ndim))
+            s = s.mul_((self.scale * factor).view(-1, *[1] * (s.ndim - 1 - self.channel % s.ndim)))
+        elif factor != 1:
+            s = s.mul_(factor)
         return self.transposed(s, self.weight, x)
 
     def offsets(self, bias: Tensor, s: Tensor) -> Tensor:
@@ -63,12 +67,13 @@ class Contributions:
         z of a sign   Σ of the contributions so weighed
         z⁺ + z⁻ = (2 · whole + part) · y
 
-    so that of two z the second needs no pass, but a subtraction. It is exact where y has the sign it is asked for.
+    so that of two z the second needs no pass, but a subtraction, and of two W the second is not needed. Rounding is
+    left alone by this where the second is asked for at outputs of its own sign, and grows without bound elsewhere.
 
     Args:
         op: the operation.
         x: its input.
-        y: its output, where z may come from a subtraction; else None.
+        y: its output where relevance is shared by subtraction; else None.
         whole: the weight of every contribution.
         part: the weight that those of one sign have in addition.
         bias: whether the bias is one of the inputs.
@@ -78,56 +83,64 @@ class Contributions:
         self._op, self._x, self._whole, self._part = op, x, whole, part
         self._y = y if bias or op.bias is None else None
         self._bias = op.bias if bias else None
-        self._signed = bool(x.amin() < 0)
+        self._signed = float(x.amin()) < 0
         self._weights: dict[Sign, Tensor] = {}
+        self._biases: dict[Sign, Tensor] = {}
         self._sums: dict[Sign, Tensor] = {}
 
     def sums(self, sign: Sign) -> Tensor:
         """z of a sign."""
         if sign not in self._sums:
-            other = self._sums.get(_other(sign))
-            if other is None or self._y is None:
+            known = self._sums.get(other(sign))
+            if known is None or self._y is None:
                 self._sums[sign] = self._forward(sign)
             else:
-                self._sums[sign] = (self._y * (2 * self._whole + self._part)).sub_(other)
+                self._sums[sign] = torch.sub(known, self._y, alpha=2 * self._whole + self._part).neg_()
         return self._sums[sign]
 
     def arrived(self, s: Mapping[Sign, Tensor], lose: Callable[[Tensor], None]) -> Tensor:
-        """Σ over signs of Wᵀ s; `lose` hears what arrives at the bias."""
-        if self._bias is not None:
-            for sign, quotient in s.items():
-                lose(self._op.offsets(self._favored(self._bias * 1, sign), quotient))
-        above = self._back({sign: s[sign] for sign in s})
+        """Σ over signs of Wᵀ s, which is written over; `lose` hears what arrives at the bias."""
+        for sign, quotient in s.items():
+            if (bias := self._bias_of(sign)) is not None:
+                lose(self._op.offsets(bias, quotient))
+        if self._y is not None and not self._signed and len(s) > 1:
+            return self._back_from_one_sign(s)
+        above = reduce(torch.add, (self._back(s[sign], sign) for sign in s))
         if not self._signed:
             return above
-        below = self._back({_other(sign): s[sign] for sign in s})
+        below = reduce(torch.add, (self._back(s[sign], other(sign)) for sign in s))
         return positive(above, where=self._x) + (below - positive(below, where=self._x))
 
     def _forward(self, sign: Sign) -> Tensor:
-        bias = None if self._bias is None else self._favored(self._bias * 1, sign)
+        bias = self._bias_of(sign)
         if not self._signed:
             return self._op.forward(self._x, self._weight(sign), bias)
         z = self._op.forward(self._x.clamp(min=0), self._weight(sign), bias)
-        return z.add_(self._op.forward(self._x.clamp(max=0), self._weight(_other(sign)), None))
+        return z.add_(self._op.forward(self._x.clamp(max=0), self._weight(other(sign)), None))
 
-    def _back(self, s: Mapping[Sign, Tensor]) -> Tensor:
-        first, *others = (self._op.transposed(s[sign], self._weight(sign), self._x) for sign in s)
-        for other in others:
-            first = first + other
-        return first
+    def _back(self, s: Tensor, sign: Sign) -> Tensor:
+        return self._op.transposed(s, self._weight(sign), self._x)
+
+    def _back_from_one_sign(self, s: Mapping[Sign, Tensor]) -> Tensor:
+        """As the weights of both signs add up to (2 · whole + part) · W, it needs no weights of the second."""
+        (sign, first), (_, second) = s.items()
+        return self._back(first - second, sign) + self._op.back(second, self._x, 2 * self._whole + self._part)
 
     def _weight(self, sign: Sign) -> Tensor:
         if sign not in self._weights:
-            self._weights[sign] = self._favored(self._op.whole(), sign)
+            self._weights[sign] = self._favored(self._op.whole, sign)
         return self._weights[sign]
 
-    def _favored(self, weight: Tensor, sign: Sign) -> Tensor:
-        """`weight`, written over: entries of one sign times `whole` + `part`, the others times `whole`."""
-        if sign > 0:
-            return F.leaky_relu_(weight.mul_(self._whole + self._part), self._whole / (self._whole + self._part))
-        if self._whole == 0:
-            return weight.clamp_(max=0).mul_(self._part)
-        return F.leaky_relu_(weight.mul_(self._whole), (self._whole + self._part) / self._whole)
+    def _bias_of(self, sign: Sign) -> Tensor | None:
+        if self._bias is not None and sign not in self._biases:
+            self._biases[sign] = self._favored(self._bias.mul, sign)
+        return self._biases.get(sign)
+
+    def _favored(self, times: Callable[[float], Tensor], sign: Sign) -> Tensor:
+        """Entries of one sign times `whole` + `part`, the others times `whole`; `times` takes one of these factors."""
+        favored = self._whole + self._part
+        above, below = (favored, self._whole) if sign > 0 else (self._whole, favored)
+        return F.leaky_relu_(times(above), below / above) if above else times(below).clamp_(max=0)
 
 
 def positive(values: Tensor, *, where: Tensor) -> Tensor:
@@ -138,13 +151,13 @@ def positive(values: Tensor, *, where: Tensor) -> Tensor:
 
 def split(R: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
     """R where y > 0, and R elsewhere, or None where that is nothing, as behind a ReLU."""
-    if not bool(y.amin() < 0):
+    if float(y.amin()) >= 0:
         return R, None
     up = positive(R, where=y)
     down = R - up
-    least, most = down.aminmax()
-    return (R, None) if least == most == 0 else (up, down)
+    return (up, down) if any(map(float, down.aminmax())) else (R, None)
 
 
-def _other(sign: Sign) -> Sign:
+def other(sign: Sign) -> Sign:
+    """The other sign."""
     return -1 if sign > 0 else 1

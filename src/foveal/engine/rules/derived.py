@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.rules.mode import carries
-from foveal.engine.rules.sources import flat
+from foveal.engine.rules.nested import tensors_in
 
 FORMS = frozenset(
     {"zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros"}
@@ -27,7 +27,7 @@ class Derived:
         self._known: Any = WeakTensorKeyDictionary()
 
     def __contains__(self, value: Any) -> bool:
-        return isinstance(value, Tensor) and not value.requires_grad and value in self._known
+        return bool(self._known) and isinstance(value, Tensor) and not value.requires_grad and value in self._known
 
     def depends(self, value: Any) -> bool:
         """Whether it depends on features, with a graph or without."""
@@ -37,9 +37,7 @@ class Derived:
         """Notes what an operation gave, or wrote into."""
         if name in FORMS:
             return
-        given = args[:1] if name in SHAPED else (args, kwargs)
-        if not any(map(self.depends, flat(given))):
-            return
-        for tensor in flat(args[:1] if result is None else result):
-            if isinstance(tensor, Tensor) and not tensor.requires_grad:
+        made = [tensor for tensor in tensors_in(args[:1] if result is None else (result,)) if not tensor.requires_grad]
+        if made and any(map(self.depends, tensors_in(args[:1] if name in SHAPED else (args, kwargs)))):
+            for tensor in made:
                 self._known[tensor] = True

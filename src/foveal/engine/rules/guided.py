@@ -11,8 +11,9 @@ from torch import Tensor
 
 from foveal.engine.rules.derived import Derived
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
-from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED
-from foveal.engine.rules.sources import POOLS, Sources, flat
+from foveal.engine.rules.nested import tensors_in
+from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, convolution, few_channels
+from foveal.engine.rules.sources import POOLS, Sources
 from foveal.engine.rules.vocabulary import CONSERVING
 from foveal.engine.rules.witness import Origin
 from foveal.errors import MethodError
@@ -71,6 +72,8 @@ class GuidedMode(RulesMode):
             return self._handler
         if name in SELECTING:
             return partial(self._selected, name)
+        if name == "conv2d":
+            return _convolve
         if name in PRODUCTS:
             return partial(self._product, name)
         if name not in LINEAR and name not in COMPARING:
@@ -107,7 +110,7 @@ class GuidedMode(RulesMode):
 
     def _features(self, args: Any, kwargs: Any) -> int:
         """How many of the arguments depend on features, with a graph or without."""
-        return sum(map(self._derived.depends, flat((args, kwargs))))
+        return sum(map(self._derived.depends, tensors_in((args, kwargs))))
 
     def _compares(self, name: str, func: Any, args: Any, kwargs: Any) -> bool:
         """Whether a maximum or an ordering compares features, and not places of one."""
@@ -141,7 +144,7 @@ class GuidedMode(RulesMode):
         """What may be a ReLU, where it chooses by features."""
         if name == "max" and not isinstance(_other(args, kwargs), Tensor):
             return func(*args, **kwargs)  # over an axis
-        if name in ("maximum", "fmax", "max") or any(value in self._derived for value in flat((args, kwargs))):
+        if name in ("maximum", "fmax", "max") or any(value in self._derived for value in tensors_in((args, kwargs))):
             return self._gated(name, name, func, args, kwargs)
         if name == "mul" and self._features(args, kwargs) > 1:
             self._plain["mul of two features"] = None
@@ -149,7 +152,7 @@ class GuidedMode(RulesMode):
 
     def _gated(self, name: str, description: str, func: Any, args: Any, kwargs: Any) -> Any:
         """By the rule where it is a ReLU of the one feature in it; by the derivative, named, where it is not."""
-        features = [value for value in flat((args, kwargs)) if isinstance(value, Tensor) and carries(value)]
+        features = [value for value in tensors_in((args, kwargs)) if carries(value)]
         before = features[0].detach().clone() if len(features) == 1 else None
         result = func(*args, **kwargs)
         changed = result if isinstance(result, Tensor) else args[0]
@@ -197,6 +200,15 @@ def _caps(x: Tensor, lower: Any, upper: Any) -> bool:
     if upper is None:
         return False
     return bool((torch.as_tensor(upper) <= 0).all()) or (lower is None and bool((x < 0).any()))
+
+
+def _convolve(func: Any, args: Any, kwargs: Any) -> Any:
+    """The derivative; to the colors of the image by a way of its own."""
+    x, op = convolution(*args, **kwargs)
+    if not few_channels(x) or carries(op.weight) or not carries(x):
+        return func(*args, **kwargs)
+    before = x.detach()
+    return pulled(op.forward(before, op.weight, op.bias), lambda G: op.transposed(G, op.weight, before), x)
 
 
 def _guided(func: Any, args: Any, kwargs: Any) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from foveal.engine.rules.contributions import Contributions, Operation, Sign, positive, split
+from foveal.engine.rules.contributions import Contributions, Operation, Sign, other, positive, split
 
 
 @dataclass(frozen=True)
@@ -67,47 +68,41 @@ class LinearRule:
 
     def _by_sign(self, op: Operation, x: Tensor, y: Tensor, R: Tensor, lose: Callable[[Tensor], None]) -> Tensor:
         """What is in favor and what is against, each with a share of R."""
-        shares: dict[Sign, Tensor] = {1: R}
         whole, part, known = 0.0, 1.0, True
+        shares: dict[Sign, tuple[Tensor, float]] = {1: (R, 1.0)}
         if self.kind == "gamma":  # w + γ w⁺ where y > 0, and where y < 0 the parts that make it so
             whole, part = 1.0, self.gamma
             up, down = split(R, y)
-            shares = {1: up} if down is None else {1: up, -1: down}
+            shares = {1: (up, 1.0)} if down is None else {1: (up, 1.0), -1: (down, 1.0)}
         elif self.kind == "alphabeta":
-            shares = {-1: (1 - self.alpha) * R, 1: self.alpha * R}
+            shares = {-1: (R, 1 - self.alpha), 1: (R, self.alpha)}
             known = split(R, y)[1] is None
         parts = Contributions(op, x, y if known else None, whole=whole, part=part, bias=self.bias)
-        return parts.arrived(_quotients(parts, shares, lose), lose)
+        quotients: dict[Sign, Tensor] = {}
+        for sign, (share, factor) in shares.items():
+            for way, s in _quotients(parts, sign, share, factor, lose):
+                quotients[way] = quotients[way].add_(s) if way in quotients else s
+        return parts.arrived(quotients, lose)
 
 
-def _quotients(parts: Contributions, shares: dict[Sign, Tensor], lose: Callable[[Tensor], None]) -> dict[Sign, Tensor]:
-    """R / z for each share of R.
+def _quotients(
+    parts: Contributions, sign: Sign, R: Tensor, factor: float, lose: Callable[[Tensor], None]
+) -> Iterator[tuple[Sign, Tensor]]:
+    """R / z of a sign, times a factor.
 
     Outputs with nothing to share by share among the contributions of the other sign, so that nothing is lost.
     """
-    quotients: dict[Sign, Tensor] = {}
-    for sign, R in shares.items():
-        for way, s in zip((sign, -sign), _divided(R, sign, parts, lose), strict=False):
-            quotients[way] = quotients[way] + s if way in quotients else s
-    return quotients
-
-
-def _divided(R: Tensor, sign: Sign, parts: Contributions, lose: Callable[[Tensor], None]) -> Iterator[Tensor]:
-    """R / z, and, where there are outputs with nothing to share by, the same of these by the other sign."""
     s = R / parts.sums(sign)
-    if bool(s.sum().isfinite()):
-        yield s
+    if isfinite(s.sum()):
+        yield sign, s.mul_(factor)
         return
     nowhere = torch.isinf(s)
-    yield _finite(s)
-    if not bool(nowhere.any()):
-        return
-    rest = torch.where(nowhere, R, 0)
-    s = rest / parts.sums(-sign)
-    nowhere = torch.isinf(s)
-    yield _finite(s)
+    yield sign, _finite(s).mul_(factor)
     if bool(nowhere.any()):
-        lose(torch.where(nowhere, rest, 0))
+        rest = torch.where(nowhere, R * factor, 0)
+        s = rest / parts.sums(other(sign))
+        lose(torch.where(torch.isinf(s), rest, 0))
+        yield other(sign), _finite(s)
 
 
 def _finite(s: Tensor) -> Tensor:
@@ -118,6 +113,8 @@ def _finite(s: Tensor) -> Tensor:
 def same_sign(parts: list[Tensor], y: Tensor, G: Tensor) -> list[Tensor]:
     """Of a sum y = Σ parts, only the parts that go y's way keep its relevance: a factor for the gradient of each."""
     ways = [part * y for part in parts]
-    total = sum(positive(part, where=way) for part, way in zip(parts, ways, strict=True))
+    total, *rest = (positive(part, where=way) for part, way in zip(parts, ways, strict=True))
+    for part in rest:
+        total += part
     s = _finite((y * G).div_(total))
     return [positive(s, where=way) for way in ways]

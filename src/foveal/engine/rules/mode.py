@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import torch
@@ -132,6 +133,7 @@ def pulled(value: Tensor, pullback: Callable[[Tensor], Any], *sources: Tensor) -
     return result
 
 
+@cache
 def plain_name(name: str) -> str:
     """`__iadd__`, `add_`, `__radd__`, `add.Tensor` are all add."""
     plain = name.partition(".")[0].strip("_")

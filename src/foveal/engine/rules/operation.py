@@ -52,11 +52,23 @@ def transposed_convolution(
     return input, _convolution(weight, bias, (stride, padding, dilation, True, _each(output_padding, space), groups))
 
 
+def few_channels(x: Tensor) -> bool:
+    """Whether x goes back by a matrix product: oneDNN fills its channels up to sixteen, and takes twice the time."""
+    return x.ndim == 4 and x.shape[1] <= 4 and x.device.type == "cpu" and x.dtype == torch.float32
+
+
 def _convolution(weight: Tensor, bias: Tensor | None, settings: Any) -> Operation:
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return torch.convolution(x, weight, bias, *settings)
 
+    stride, padding, dilation, turned, _, groups = settings
+    plain = weight.ndim == 4 and not turned and groups == 1 and max(dilation) == 1
+
     def transposed(s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        if plain and few_channels(x):
+            backward = torch.ops.aten._slow_conv2d_backward.output_mask
+            colors: Tensor = backward(s, x, weight, weight.shape[2:], stride, padding, [True, False, False])[0]
+            return colors
         gradient: Tensor = torch.ops.aten.convolution_backward(s, x, weight, None, *settings, [True, False, False])[0]
         return gradient
 

@@ -6,7 +6,7 @@ numbers that say where each one is from, when a maximum asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from foveal.engine.rules.nested import tensors_in
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED
 
 JOINING = frozenset({"cat", "concat", "concatenate"})
@@ -86,7 +87,7 @@ class Sources:
         """The arguments with places for tensors, before the operation writes into any; of most, the places alone."""
         if name in REARRANGING:
             return self._placed(args), self._placed(kwargs)
-        return [self.of(value) for value in flat((args, kwargs)) if isinstance(value, Tensor) and value.requires_grad]
+        return [self.of(value) for value in tensors_in((args, kwargs)) if value.requires_grad]
 
     def follow(self, name: str, func: Any, given: Any, args: Any, result: Any) -> None:
         """Where the numbers of the result come from, or of what was written into."""
@@ -134,17 +135,6 @@ class Sources:
             turned = name in ("matmul", "bmm") and tensor.ndim > 2 and not (args and args[0].requires_grad)
             return Whole(shape, -2 if turned else -1)
         return _alike(given, shape)
-
-
-def flat(values: Any) -> Iterator[Any]:
-    """What is inside of lists, tuples and dictionaries."""
-    if isinstance(values, dict):
-        values = list(values.values())
-    if isinstance(values, list | tuple):
-        for value in values:
-            yield from flat(value)
-    else:
-        yield values
 
 
 def _alike(sources: list[Source], shape: tuple[int, ...]) -> Source:

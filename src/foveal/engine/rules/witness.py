@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from foveal.engine.graph import node_name, nodes_between
+from foveal.engine.rules.nested import tensors_in
 
 Origin: TypeAlias = "Tensor | GradientEdge"
 
@@ -32,11 +33,11 @@ class Witness:
 
     def below(self, args: Any, kwargs: Any) -> set[Any]:
         """The nodes that an operation begins at."""
-        return {tensor.grad_fn for tensor in _tensors((args, kwargs)) if tensor.grad_fn is not None}
+        return {tensor.grad_fn for tensor in tensors_in((args, kwargs)) if tensor.grad_fn is not None}
 
     def saw(self, below: set[Any], result: Any, args: Any) -> None:
         """An operation on nodes `below` gave this result, or wrote into its first argument."""
-        made = _tensors(result) or _tensors(args[:1])
+        made = tensors_in((result,)) or tensors_in(args[:1])
         stack = [tensor.grad_fn for tensor in made if tensor.grad_fn is not None]
         while stack:
             node = stack.pop()
@@ -48,13 +49,3 @@ class Witness:
         """Names of operations on the way from the origins to the ends that went past the mode, each once."""
         names = (node_name(node) for node in nodes_between(origins, ends) if node not in self._met)
         return [name for name in dict.fromkeys(names) if name not in MOVING]
-
-
-def _tensors(values: Any) -> list[Tensor]:
-    if isinstance(values, Tensor):
-        return [values]
-    if isinstance(values, dict):
-        values = values.values()
-    elif not isinstance(values, list | tuple):
-        return []
-    return [tensor for value in values for tensor in _tensors(value)]
