@@ -91,7 +91,7 @@ def measure(
         boxes: several per image, (x0, y0, x1, y1) in the photo's pixels.
         setting: steps, fill values, samples, seed. The default compares all maps on one grid of 28 × 28 positions in 49
             steps, of which it asks every second, and others until the estimated errors of the areas are at most 0.005
-            and the maps in order; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196, all of them asked.
+            and the maps in order; `foveal.metrics.EvaluationSettings()` asks all of 196 steps on each map's own grid.
         precision: of the forward passes on altered copies. "auto" is bfloat16 if the device has units for it, if it is
             faster and as long as the scores agree with those in "float32", and a note gives the differences; else it is
             "float32", also for metrics of signs and ranks. "bfloat16" does not depend on speed and agreement.

@@ -5,9 +5,9 @@ how the score moves over the gap, Δ, and on how that differs from the gaps besi
 
     e = g/n · √(1 − 1/g²) · (a |Δ| + b |bend|)          error = √(Σ e²)
 
-`bend` is the larger change of slope at the two ends, times g. With these weights, the error is a little
-above the root mean square of the true one on curves of real networks (docs/measure.md). A score that leaves and returns within
-one gap cannot be seen.
+`bend` is the larger change of slope at the two ends, times g. With these weights, the error is a little above the root
+mean square of the true one on curves of real networks (docs/measure.md). A score that leaves and returns within one gap
+cannot be seen.
 """
 
 from __future__ import annotations
