@@ -1,4 +1,4 @@
-"""A graph that is only to be looked at: its operations, without the large tensors that a backward pass would need.
+"""A graph that is only to be looked at: its operations, without the tensors that a backward pass would need.
 
 Autograd keeps nearly everything that a forward computes. Of a graph that nobody follows back that memory is for
 nothing, and to get it from the system takes longer than what is written into it.
@@ -17,11 +17,11 @@ from foveal.errors import ModelError
 T = TypeVar("T")
 
 SMALL = 2**14
-"""Numbers in a tensor that is kept all the same, such as the weights of a normalization: what is looked at is small."""
+"""Numbers in a list of indices that is kept all the same: where a layer picks images, they are looked at."""
 
 
-class _Bare(saved_tensors_hooks):
-    """While active, large floating-point tensors are not kept for the backward pass.
+class BareGraph(saved_tensors_hooks):
+    """While active, nothing but weights and lists of indices is kept for the backward pass.
 
     Attributes:
         missed: whether somebody asked for one.
@@ -32,8 +32,8 @@ class _Bare(saved_tensors_hooks):
         self.missed = False
 
     def _kept(self, tensor: Tensor) -> Any:
-        small = tensor.numel() <= SMALL or not tensor.is_floating_point() or isinstance(tensor, nn.Parameter)
-        return tensor if small else None
+        indices = not tensor.is_floating_point() and tensor.ndim <= 2 and tensor.numel() <= SMALL
+        return tensor if indices or isinstance(tensor, nn.Parameter) else None
 
     def _given(self, kept: Any) -> Tensor:
         if kept is None:
@@ -48,7 +48,7 @@ def in_bare_graph(trace: Callable[[], T]) -> T:
 
     Functions of `torch.func`, too, refuse to run in it.
     """
-    bare = _Bare()
+    bare = BareGraph()
     try:
         with bare:
             traced = trace()

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from foveal.engine.address import named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
+from foveal.engine.bare_graph import BareGraph
 from foveal.engine.blank import BlankRun, Differs
 from foveal.engine.graph import operation_names
 from foveal.engine.guard import every_module, only_reads, untouched
@@ -146,7 +147,8 @@ def _run(model: nn.Module, x: Tensor, arguments: Arguments, log: RunLog) -> Blan
     names = {module: name for name, module in reversed(named_modules(model).items())}
     run = BlankRun(log)
     # Modes that watch for writes would cost as much as the run: it ends before anything writes into what is no blank.
-    with untouched(model), module_hooks(names, run.module), torch._C.DisableTorchFunction(), run:
+    # Autograd keeps of this graph what it kept of the traced one: what it keeps are operations, too.
+    with untouched(model), module_hooks(names, run.module), BareGraph(), torch._C.DisableTorchFunction(), run:
         image = run.image(x).requires_grad_()
         inputs, keywords = arguments.bind(image.clone(), lambda tensor: tensor.detach().clone())
         run.end(output := model(*inputs, **keywords))
