@@ -147,7 +147,8 @@ def test_a_photo_whose_features_are_the_target_is_left_alone() -> None:
     found = foveal.visualize(known(small()), x, layer="relu2", objective_weights=only, start="photo", schedule=schedule)
     assert found[0].loss == pytest.approx(0, abs=1e-9)
     first = found[0].snapshots[0][1]
-    assert int((found[0].snapshots[-1][1].int() - first.int()).abs().max()) <= 1
+    # Of 255; Adam follows even the rounding of a gradient that is zero.
+    assert int((found[0].snapshots[-1][1].int() - first.int()).abs().max()) <= 2
 
 
 def test_ctrl_c_keeps_the_best_and_the_same_call_goes_on(tmp_path: Path) -> None:

@@ -15,9 +15,6 @@ Ask: TypeAlias = Callable[[Sequence[int], bool], tuple[Tensor, list[Tensor]]]
 """(which images, whether gradients are wanted) -> their losses (k,), and the gradients of their parameters."""
 
 
-FUSED = ("cpu", "cuda")  # where torch's Adam changes each image in one pass
-
-
 class Optimizer(Protocol):
     """Owns nothing but its memory; an image that is left out of a step keeps its own."""
 
@@ -115,8 +112,7 @@ def optimizer(name: OptimizerName, parameters: Sequence[Tensor]) -> Optimizer:
         MethodError: for an unknown name.
     """
     if name == "adam":
-        fused = all(parameter.device.type in FUSED for parameter in parameters)
-        return Stepper(torch.optim.Adam(parameters, lr=0.05, foreach=False, fused=fused), parameters)
+        return Stepper(torch.optim.Adam(parameters, lr=0.05, foreach=False), parameters)
     if name == "sgd":
         return Stepper(torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True, foreach=False), parameters)
     if name == "plain":
