@@ -244,7 +244,7 @@ def test_an_unexpected_error_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) 
     def broken() -> None:
         raise ZeroDivisionError("one\ntwo")
 
-    monkeypatch.setattr(foveal.models.catalog, "_listed", lambda *_: broken())
+    monkeypatch.setattr("foveal.models.catalog._listed", lambda *_: broken())
     done = run("models")
     assert done.exit_code == 1
     assert "unexpected error, ZeroDivisionError: one two" in done.stderr and "--traceback" in done.stderr

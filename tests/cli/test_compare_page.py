@@ -16,10 +16,14 @@ from foveal.synthetic import Split
 from tests.recorded import answers
 
 
-def test_maps_stand_on_the_page_before_the_first_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("precision", "first"), [("auto", (1, 2, 0)), ("float32", (1, 1, 0))])
+def test_maps_stand_on_the_page_before_the_first_number(
+    precision: str, first: tuple[int, int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for i, drawn in enumerate(Split("classes", 2, train=False, seed=3)):
         Image.fromarray(drawn.image).save(tmp_path / f"{i}.png")
     words = ["compare", str(tmp_path / "0.png"), str(tmp_path / "1.png"), "--model", "demo", "--metrics", "drop"]
+    words += ["--precision", precision]
     words += ["--methods", "gradcam,layercam", "--out", str(tmp_path / "out")]
     seen: dict[str, list[tuple[int, int, int]]] = {"0.png": [], "1.png": []}
 
@@ -35,6 +39,6 @@ def test_maps_stand_on_the_page_before_the_first_number(tmp_path: Path, monkeypa
     monkeypatch.setattr(measured_photos, "tell_row", looked)
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    assert seen["0.png"] == [(1, 1, 0), *[(1, 2, 0)] * 6]  # gradcam; layercam and the baseline maps
+    assert seen["0.png"] == [first, *[(1, 2, 0)] * 6]  # gradcam; layercam and the baseline maps
     assert seen["1.png"] == [(1, 2, 1)] * 7
     assert found() == (2, 4, 1)

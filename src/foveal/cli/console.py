@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from foveal.cli import interrupts
 from foveal.cli.pace import Pace
 from foveal.cli.wording import as_options
 from foveal.errors import printable, printable_lines
@@ -167,6 +168,7 @@ class _Bars:
         self._moved = set[str]()
 
     def __call__(self, phase: str, done: int, total: int, detail: str = "") -> None:
+        interrupts.check()
         if self._outer not in self._moved:  # nothing is known of the outer loop yet
             self._bar.update(self._tasks[self._outer], visible=phase == self._outer)
         self._moved.add(phase)
@@ -187,6 +189,7 @@ class _Log:
         self._outer, self._paces, self._words = doing, {doing: Pace(doing)}, ""
 
     def __call__(self, phase: str, done: int, total: int, detail: str = "") -> None:
+        interrupts.check()
         words = self._paces.setdefault(phase, Pace(phase)).words(done, total)
         if phase == self._outer:
             self._words = words

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """The exit status."""
-_happened = _reported = False
+_happened = _reported = _checked = False
 
 
 def watch() -> None:
@@ -25,6 +25,14 @@ def watch() -> None:
 def happened() -> bool:
     """Whether Ctrl-C was pressed since `watch`."""
     return _happened
+
+
+def check() -> None:
+    """Raise the Ctrl-C that a library has swallowed while it loaded; once, and not one that was seen."""
+    global _checked
+    if unreported() and not _checked:
+        _checked = True
+        raise KeyboardInterrupt
 
 
 def reported() -> None:

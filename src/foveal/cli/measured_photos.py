@@ -1,7 +1,8 @@
 """What `foveal measure` and `foveal compare` share: photo after photo, kept as it is measured, row after row.
 
-The first method of a photo is measured before the maps of the others are made, so that the first row comes soon
-whatever the others cost. A photo that is done is kept in the folder: an interrupted command goes on from there.
+In float32 the first method of a photo is measured before the maps of the others are made, so that the first row comes
+soon whatever the others cost; copies that may be rounded are scored together. A photo that is done is kept in the
+folder: an interrupted command goes on from there.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def measured_photo(
     """
     from foveal.api.measure import default_setting, measure
 
-    steps_of_work = _in_turn(methods) if layer is None else [list(methods)]
+    alone = layer is None and precision == "float32"  # with rounding, methods that are alike would differ
+    steps_of_work = _in_turn(methods) if alone else [list(methods)]
     explanations: dict[str, Any] = {}
     table: Scores | None = None
     for number, names in enumerate(steps_of_work):
