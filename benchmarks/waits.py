@@ -199,7 +199,7 @@ def step(stage: str) -> Callable[[Setup], list[float]]:
     """A step of a feature image over a forward and backward pass to its layer, cut there by hand."""
 
     def run(s: Setup) -> list[float]:
-        floor, steps, _, _ = featurevis_cost.costs(network("resnet50"), stage, 2, 224, s.rounds)
+        floor, steps, *_ = featurevis_cost.costs(network("resnet50"), stage, 2, 224, s.rounds)
         return [a / b for a, b in zip(steps, floor, strict=True)]
 
     return run
@@ -265,7 +265,7 @@ ROWS = (
     Row("LRP-γ", 4, explained("lrp-gamma", layer="input")),
     Row("LRP-z⁺", 4, explained("lrp-zplus", layer="input")),
     Row("LRP-αβ", 4, explained("lrp-alphabeta", layer="input")),
-    Row("feature image: a step at the stem", 1.2, step("maxpool"), "× to the layer"),
+    Row("feature image: a step at the stem", 1.2, step("relu"), "× to the layer"),
     Row("feature image: a step at layer1", 1.2, step("layer1"), "× to the layer"),
     Row("guided backprop", 2.1, explained("guidedbackprop", layer="input")),
     Row("guided backprop, Captum", None, by_peer("Guided backprop", "Captum")),
