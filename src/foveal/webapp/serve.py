@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import socket
@@ -70,6 +71,9 @@ class StudioServer(uvicorn.Server):
         if self._studio.openings:
             self._studio.openings.close()
         await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):  # accepted while the others were being closed
+            connection.transport.abort()
+        await asyncio.sleep(0)  # they close at the loop's next step
 
     @property
     def jobs(self) -> Jobs:
