@@ -213,7 +213,7 @@ def outcome_of(context: Context, decision: Target, run: ForwardRun, output: Any)
             seen[layer] = structure.channels_first(layer, seen[layer], image)
     # A graph that begins at the input is a whole one itself.
     traced = None if [*run.activations] == [INPUT] and not context.mode else context.embedding
-    return ModelOutput(output, seen, context.labels, context.task, traced)
+    return context.outcome(output, seen, traced)
 
 
 class LayerAnswer(NamedTuple):

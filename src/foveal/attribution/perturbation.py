@@ -242,7 +242,7 @@ class PerturbationScorer:
 
         with self._under():
             output = output_of(self.model, given, gradient=torch.is_grad_enabled())
-        return ModelOutput(output, {}, self._context.labels, self._context.task)
+        return self._context.outcome(output, {})
 
     def load(self, *about: Hashable, graph: bool = False) -> Load:
         """What a whole forward of one copy makes of memory; with a `graph`, what it keeps for a backward pass too."""

@@ -22,6 +22,7 @@ from foveal.results.storage import (
     write_photo,
     write_picture,
 )
+from foveal.results.value_words import value_words
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.naming import plain_name
 from foveal.targets.target import PER_IMAGE
@@ -265,15 +266,22 @@ class Explanation(DrawnMaps, Result):
         lines += [f"  {self.photos[i].source}: {self.summary(i)}" for i in range(shown)]
         if shown < len(self):
             lines.append(f"  … and {len(self) - shown} more")
+        if self.meaning:
+            lines.append(f"  output: {self.meaning}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__
 
     def caption_lines(self, i: int = 0) -> tuple[str, ...]:
-        """What was explained for image i, and how much of it there was: "jay (17)", "score −8.31", "97 %"."""
+        """What was explained for image i, and how much of it there was: "jay (17)", "score −8.31", "97 %".
+
+        Of a predicted value the value itself: "age (0) above 30", "value 34, 4 above 30".
+        """
         i = checked_index(i, len(self))
         lines = [self.target[i]]
-        if self.score is not None:
+        if value := value_words(self.target_spec, i):
+            lines.append(value)
+        elif self.score is not None:
             lines.append(f"score {typeset(number(float(self.score[i])))}")
         if self.probability is not None:
             lines.append(percent(float(self.probability[i])))
@@ -282,6 +290,14 @@ class Explanation(DrawnMaps, Result):
     def summary(self, i: int = 0) -> str:
         """The same in one line: "jay (17), score 8.31, 97 %"."""
         return ", ".join(self.caption_lines(i))
+
+    @property
+    def meaning(self) -> str:
+        """What the network's output means, and how that is known: "classes (timm's configuration)".
+
+        "" where what is explained is not read from the output.
+        """
+        return str(self.target_spec.get("meaning", ""))
 
     @property
     def _rows(self) -> list[tuple[list[Explanation], int]]:
@@ -302,6 +318,7 @@ def explanation_facts(why: Explanation) -> dict[str, Any]:
         "model": why.model,
         "target": list(why.target),
         "target_spec": dict(why.target_spec),
+        "meaning": why.meaning,
         "score": describe_numbers(why.score),
         "probability": describe_numbers(why.probability),
         "layers": described(why.maps),
