@@ -14,6 +14,7 @@ from foveal.errors import TargetError
 from foveal.images import Batch
 from foveal.targets.class_names import class_index
 from foveal.targets.class_scores import first_head
+from foveal.targets.heads import BY_TARGET
 from foveal.targets.labels import LabelRows, Labels
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from foveal.models.model import Model
 
 Run: TypeAlias = "Callable[[Context, Sequence[BackwardTarget]], list[PassResult]]"
-
-TARGET = "said by the target"
-"""How the task of a network is known of which nobody said anything but that its labels are asked for."""
 
 
 def row_a_label(
@@ -43,7 +41,7 @@ def row_a_label(
     m = len(index)
     if len(set(index)) < m:
         raise TargetError("Labels names a label twice: name each once")
-    subject = subject if subject.task else subject.with_task("labels", TARGET)
+    subject = subject if subject.task else subject.with_task("labels", BY_TARGET)
     photos = tuple(photo for photo in batch.photos for _ in range(m))
     return subject, Batch(repeated(batch.tensor, m), photos), arguments.repeated(m), LabelRows(index, n)
 

@@ -122,6 +122,8 @@ class Explanation(DrawnMaps, Result):
         rows = slice_of(i, len(self))
         each = PER_IMAGE.get(str(self.target_spec.get("kind")), ())
         spec = {key: _only(value, rows) if key in each else value for key, value in self.target_spec.items()}
+        if (rows.start or 0) % self.labels_each or len(self.photos[rows]) % self.labels_each:
+            spec.pop("each")  # some labels of an image are rows like others
         return replace(
             self,
             maps={layer: map[rows] for layer, map in self.maps.items()},
@@ -183,7 +185,8 @@ class Explanation(DrawnMaps, Result):
         """One row per image: the photo, then the overlay at each layer with its color bar.
 
         Args:
-            kind: "layers".
+            kind: "layers"; or "labels", of a result of `foveal.Labels`: each image with a map a label of one layer,
+                all on one scale.
             layers: those shown; all if left out.
             side: long side of an overlay in pixels.
             title: above the figure; the model's name if left out, nothing if "".
@@ -193,7 +196,12 @@ class Explanation(DrawnMaps, Result):
         Raises:
             ResultError: for a kind or layer that is not here, or a value that cannot be drawn with.
         """
-        check_kind(kind, "layers")
+        check_kind(kind, "layers", *(["labels"] if self.labels_each > 1 else []))
+        if kind == "labels":
+            from foveal.render.label_sheet import label_sheet
+
+            layer = (self._known(layers) or [self.layer])[-1]
+            return label_sheet(self, self.labels_each, layer=layer, side=side, title=title)
         from foveal.render.figure_page import figure_page
 
         drawing = self.drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
@@ -260,7 +268,9 @@ class Explanation(DrawnMaps, Result):
         return explanation_fields(saved.content, maps, photos)
 
     def __str__(self) -> str:
-        count = f"{len(self)} image" + "s" * (len(self) != 1)
+        images = len(self) // self.labels_each
+        count = f"{images} image" + "s" * (images != 1)
+        count += f" with {self.labels_each} labels each" if self.labels_each > 1 else ""
         lines = [f"{self.method} of {self.model}: {count}, layers {', '.join(self.layers)}, {self.seconds:.2g} s"]
         shown = min(len(self), 10)
         lines += [f"  {self.photos[i].source}: {self.summary(i)}" for i in range(shown)]
@@ -298,6 +308,12 @@ class Explanation(DrawnMaps, Result):
         "" where what is explained is not read from the output.
         """
         return str(self.target_spec.get("meaning", ""))
+
+    @property
+    def labels_each(self) -> int:
+        """How many rows in succession are of one image: its labels, where `foveal.Labels` was explained; else 1."""
+        each = self.target_spec.get("each", 1)
+        return each if isinstance(each, int) else 1
 
     @property
     def _rows(self) -> list[tuple[list[Explanation], int]]:

@@ -39,6 +39,9 @@ COMPARE = (
 GIVEN = "given with the model"
 """How a task is known of which nothing else is said."""
 
+BY_TARGET = "said by the target"
+"""How it is known where nobody said anything but that labels, or values, are to be explained."""
+
 NOT_KNOWN = "not known: raw outputs"
 
 NAMED = ("logits", "output", "out")
@@ -241,8 +244,9 @@ def read_head(
     scores = parts[name][:, None] if parts[name].ndim == 1 else parts[name]
     others = tuple(f"{other!r} {tuple(parts[other].shape)}" for other in rest)
     ending, sign = (ending, None) if ending else _read_ending(scores, task, labels, traced)
-    if task is None:
-        task, source = _shown(scores, ending, labels, sign)
+    if task is None or source == BY_TARGET:
+        shown, how = _shown(scores, ending, labels, sign)
+        task, source = (shown, how) if shown and task != "value" else (task, source)
     squashed = _squashing(scores) if ending == "logits" else ""
     return Head(scores, ending, task, name, others, squashed, sign, source)
 

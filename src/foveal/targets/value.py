@@ -11,7 +11,7 @@ import torch
 
 from foveal.errors import TargetError, UnknownTarget, shown
 from foveal.targets.class_names import class_index, class_words, plain
-from foveal.targets.heads import Ending, Head, head_of
+from foveal.targets.heads import BY_TARGET, Ending, Head, head_of
 from foveal.targets.target import ModelOutput, TargetScore
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Value:
                 + ("foveal.Similar" if outcome.task == "embedding" else "foveal.Class")
                 + ", or say task='value' if its numbers are predicted values"
             )
-        said = outcome if outcome.task else replace(outcome, task="value", task_source="said by the target")
+        said = outcome if outcome.task else replace(outcome, task="value", task_source=BY_TARGET)
         return value_score(head_of(said, self.ending), outcome.labels, self)
 
 
