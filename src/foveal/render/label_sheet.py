@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,7 @@ def label_sheet(why: Maps, each: int, *, layer: str, side: int, title: str | Non
         maps = [values_of(why.maps[layer][start + j]) for j in range(each)]
         scale = choose_scale(np.stack(maps))
         photo = why.photos[start]
-        tiles = [GridTile(fit_photo(photo, side), photo.source)]
+        tiles = [GridTile(fit_photo(photo, side), Path(photo.source).name)]
         for j, map in enumerate(maps):
             name, *numbers = why.caption_lines(start + j)
             picture = map_tile(photo, map, why.where.get(layer), side=side, scale=scale)

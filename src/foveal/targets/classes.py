@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foveal.errors import TargetError
 from foveal.targets.class_names import class_index, class_words, plain
-from foveal.targets.heads import Ending, head_of
+from foveal.targets.heads import Ending, Head, head_of
 from foveal.targets.target import ModelOutput, TargetScore
 from foveal.targets.value import Value, value_score
 
@@ -64,7 +64,7 @@ class Class:
             head.check_predicts()
         index = class_indices(self.which, scores, labels, head.where, parts=not self.whole_names)
         numbers = index.tolist()
-        words = tuple(class_words(i, labels, kind=head.kind) for i in numbers)
+        words = tuple(class_words(i, labels, kind=_kind(head)) for i in numbers)
         if probabilities is None and self.of == "probability":
             raise TargetError(
                 f"{words[0]} has no probability ({head.meaning}): say task='classes' or task='labels' if that is what "
@@ -80,7 +80,7 @@ class Class:
         }  # fmt: skip
         each = tuple(Class(i, "logit" if chances else self.of, ending=head.ending) for i in numbers)
         chance = None if chance is None else chance.detach()
-        return TargetScore(score, words, spec, chance, each, None, scores, head.notes(labels))
+        return TargetScore(score, words, spec, chance, each, None, scores, head.notes(labels or _sides(head)))
 
 
 @dataclass(frozen=True)
@@ -119,17 +119,28 @@ class Margin:
         rest = scores.detach().scatter(1, a[:, None], -torch.inf)
         b = class_indices(self.b, rest, labels, head.where)
         if bool((a == b).any()):
-            same = class_words(int(a[a == b][0]), labels, kind=head.kind)
+            same = class_words(int(a[a == b][0]), labels, kind=_kind(head))
             raise TargetError(f"a margin needs two different classes, but a and b are both {same}")
         pairs = list(zip(a.tolist(), b.tolist(), strict=True))
-        words = tuple(" − ".join(class_words(k, labels, kind=head.kind) for k in pair) for pair in pairs)
+        words = tuple(" − ".join(class_words(k, labels, kind=_kind(head)) for k in pair) for pair in pairs)
         each = tuple(Margin(i, j, ending=head.ending) for i, j in pairs)
         spec = {
             "kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind,
             "strongest": _strongest(scores, a), "meaning": head.meaning,
         }  # fmt: skip
         margin = _at(scores, a) - _at(scores, b)
-        return TargetScore(margin, words, spec, per_image=each, choices=scores, notes=head.notes(labels))
+        return TargetScore(
+            margin, words, spec, per_image=each, choices=scores, notes=head.notes(labels or _sides(head))
+        )
+
+
+def _kind(head: Head) -> str:
+    """What a class that somebody named is called: of one number there are two sides, whatever it means."""
+    return "class" if head.binary else head.kind
+
+
+def _sides(head: Head) -> tuple[str, ...] | None:
+    return ("class 0", "class 1") if head.binary else None
 
 
 def _strongest(scores: Float[Tensor, "n classes"], index: Int[Tensor, " n"]) -> list[bool]:

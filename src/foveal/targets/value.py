@@ -100,7 +100,6 @@ def value_score(head: Head, labels: Sequence[str] | None, target: Value) -> Targ
         tuple(_words(i, names, head, target) for i in index),
         spec,
         per_image=own,
-        choices=scores,
         notes=head.notes(),
     )
 
