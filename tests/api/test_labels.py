@@ -193,3 +193,21 @@ def test_it_is_saved_drawn_and_measured_again(tmp_path: Path) -> None:
         why[0].figure("labels")
     (audited,) = foveal.audit(net, X[:1], explanations=why[1], task="labels")
     assert "label 1" in str(audited.to_dict())
+
+
+def test_a_regression_by_resnet18() -> None:
+    import_torchvision()
+    net: Any = architecture("resnet18")
+    net.fc = nn.Linear(512, 1)
+    x = torch.randn(1, 3, 96, 96)
+    y = float(net(x).detach())
+    up = foveal.explain(net, x, Value(reference=y - 1), method="hirescam")
+    down = foveal.explain(net, x, Value(direction="down", reference=y - 1), method="hirescam")
+    assert torch.equal(up.map, -down.map) and float(up.score) == pytest.approx(1, abs=1e-4)  # type: ignore[arg-type]
+    assert up.probability is None and up.caption_lines()[1].endswith(f"1 above {_shown(y - 1)}")
+
+
+def _shown(value: float) -> str:
+    from foveal.render.scale import number, typeset
+
+    return typeset(number(value))
