@@ -1,7 +1,7 @@
 """All labels of a DenseNet-121 beside one forward and a backward a label: `python -m benchmarks.labels`.
 
-The bar: maps of 14 labels of n images in at most 1.2 times a forward and 14 backwards from the scores to the layer, each for
-all images at once, as one would write them with torch alone.
+The bar: maps of 14 labels of n images in at most 1.2 times a forward and 14 backwards from the scores to the layer, as
+one would write them with torch alone, each for all images at once.
 """
 
 from __future__ import annotations
