@@ -115,8 +115,8 @@ def test_the_sources_of_meaning_and_of_names() -> None:
 
 @pytest.mark.parametrize(
     ("which", "message"),
-    [("mass", "takes a list"), ([], "at least one"), (3, "takes a list"), ([1, 1], "twice"), ([7], "out of range"),
-     (["lung"], "no class 'lung'")],
+    [("mass", "given as a list"), ([], "at least one"), (3, "given as a list"), ([1, 1], "twice"),
+     ([7], "out of range"), (["lung"], "no class 'lung'")],
 )  # fmt: skip
 def test_what_does_not_fit(which: Any, message: str) -> None:
     with pytest.raises(TargetError, match=message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,10 +19,12 @@ from foveal.targets.labels import LabelRows, Labels
 
 if TYPE_CHECKING:
     from foveal.attribution.context import Context
-    from foveal.attribution.passes import BackwardTarget, PassResult
     from foveal.models.model import Model
 
-Run: TypeAlias = "Callable[[Context, Sequence[BackwardTarget]], list[PassResult]]"
+Passes: TypeAlias = "Sequence[Any]"
+"""`PassResult` or `BackwardTarget` of `attribution.passes`, which knows this file."""
+
+Run: TypeAlias = "Callable[[Context, Passes], Passes]"
 
 
 def row_a_label(
@@ -46,7 +48,7 @@ def row_a_label(
     return subject, Batch(repeated(batch.tensor, m), photos), arguments.repeated(m), LabelRows(index, n)
 
 
-def one_pass(context: Context, questions: Sequence[BackwardTarget], run: Run) -> list[PassResult] | None:
+def one_pass(context: Context, questions: Passes, run: Run) -> list[Any] | None:
     """Passes that run each image once, with a question a label; None where that cannot be.
 
     Rules of a backward pass belong to one forward, so they go back from all rows at once.
@@ -81,7 +83,7 @@ def _indices(target: Labels, subject: Model, x: Tensor, arguments: Arguments) ->
     return tuple(range(count) if which is None else (class_index(label, names, count) for label in which))
 
 
-def _of_rows(rows: LabelRows, passed: Sequence[PassResult]) -> PassResult:
+def _of_rows(rows: LabelRows, passed: Passes) -> Any:
     """The passes of the labels, one a label, as one over all rows."""
     first, m = passed[0], len(rows.index)
     verdicts = [part.verdict for part in passed if part.verdict]

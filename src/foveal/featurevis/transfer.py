@@ -42,7 +42,7 @@ def answers(
     if chances is None:
         raise MethodError(
             f"only a classifier can classify feature images, and what {subject.name} gives is {first.meaning}: if its "
-            f"outputs are class scores, pass foveal.Model(network, {subject.name!r}, task='classes')"
+            "outputs are class scores, say so (in Python foveal.Model(network, name, task='classes'))"
         )
     best = chances.float().topk(min(count, chances.shape[1]))
     names = first.names(subject.labels)

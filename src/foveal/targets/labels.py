@@ -37,7 +37,8 @@ class Labels:
         which = plain(self.which)
         if which is not None and (not isinstance(which, list) or not which):
             raise TargetError(
-                "Labels takes a list of labels, such as foveal.Labels(['edema', 'mass']): name at least one"
+                "several labels are given as a list that names at least one "
+                "(in Python foveal.Labels(['edema', 'mass']))"
             )
         object.__setattr__(self, "which", None if which is None else tuple(which))
 
@@ -47,8 +48,8 @@ class Labels:
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
         raise TargetError(
-            "foveal.Labels gives every image several rows and was not made ready for these images: name one label, "
-            "foveal.Class(label), or pass Labels as the only target"
+            "the labels of an image were not made ready for it: name one label (in Python foveal.Class(label)), or "
+            "pass them as the only target"
         )
 
 
