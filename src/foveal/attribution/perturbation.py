@@ -243,7 +243,7 @@ class PerturbationScorer:
 
         with self._under():
             output = output_of(self.model, given, gradient=torch.is_grad_enabled())
-        return ModelOutput(output, {}, self._context.labels, self._context.task)
+        return self._context.outcome(output, {})
 
     @cached_property
     def _folded(self) -> FoldedForwards:
