@@ -46,7 +46,18 @@ if TYPE_CHECKING:
     from foveal.results.retrieval import Retrieval
     from foveal.results.tree import Tree
     from foveal.similarity import Learned
-    from foveal.targets import Class, Margin, Neighbors, Neuron, Prototypes, Similar, Target
+    from foveal.targets import (
+        Against,
+        Class,
+        Corpus,
+        Group,
+        Margin,
+        Neighbors,
+        Neuron,
+        Prototypes,
+        Similar,
+        Target,
+    )
     from foveal.webapp.handle import studio
 
 _HOME = {
@@ -55,7 +66,10 @@ _HOME = {
     "stages": "api.explain",
     "audit": "api.audit",
     "sanity": "api.sanity",
+    "Against": "targets",
     "Class": "targets",
+    "Corpus": "targets",
+    "Group": "targets",
     "Target": "targets",
     "Margin": "targets",
     "Neighbors": "targets",
@@ -120,14 +134,17 @@ _PACKAGES = (
 
 __all__ = [
     "METHODS",
+    "Against",
     "ChannelExamples",
     "Class",
+    "Corpus",
     "Episode",
     "Explanation",
     "Explanations",
     "FeatureImages",
     "Flow",
     "FovealError",
+    "Group",
     "Learned",
     "Margin",
     "Match",

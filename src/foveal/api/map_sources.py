@@ -24,7 +24,7 @@ from foveal.models.model import Model
 from foveal.results import Explanation, Match, Parts
 from foveal.results.explanations import Explanations
 from foveal.results.tree import Tree
-from foveal.targets import Class, Margin, Neuron, Target, TargetLike
+from foveal.targets import Against, Class, Group, Margin, Neuron, Target, TargetLike
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -89,6 +89,10 @@ def target_of(explanations: Any) -> Target | None:
             return Class(spec["index"])
         if kind == "margin":
             return Margin(spec["a"], spec["b"])
+        if kind == "group":
+            return Group(spec["classes"], spec["name"])
+        if kind == "against":
+            return Against(spec["index"], strength=spec["strength"], rivals=spec["rivals"])
         if kind == "neuron":
             return Neuron(spec["layer"], spec["channel"], tuple(spec["position"]) if spec["position"] else None)
         if kind == "none":

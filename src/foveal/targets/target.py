@@ -44,6 +44,8 @@ PER_IMAGE: Mapping[str, tuple[str, ...]] = {
     "class": ("index", "strongest"),
     "value": ("index",),
     "margin": ("a", "b", "strongest"),
+    "group": ("member", "share", "strongest"),
+    "against": ("index", "rivals", "strongest"),
     "similar": ("reference",),
     "prototypes": ("class", "against"),
     "neighbors": ("class", "against"),
