@@ -116,10 +116,9 @@ def test_what_class_and_rival_share_falls_away() -> None:
     net.fc.weight.data = torch.tensor([[1.0, 0.5, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     x = torch.zeros(1, 3, 9, 9)
     x[0, 0, :2, :2] = x[0, 1, -2:, -2:] = 1
-    plain = foveal.explain(foveal.Model(net, "planted", task="classes"), x, 0, method="hirescam").map[0]
-    map = foveal.explain(
-        foveal.Model(net, "planted", task="classes"), x, Against(0, k=1, strength=1), method="hirescam"
-    ).map[0]
+    model = foveal.Model(net, "planted", task="classes")
+    plain = foveal.explain(model, x, 0, method="hirescam").map[0]
+    map = foveal.explain(model, x, Against(0, k=1, strength=1), method="hirescam").map[0]
     assert float(plain[:2, :2].min()) > float(plain[-2:, -2:].max()) > 0
     assert bool((map[:2, :2] == 0).all()) and bool((map[-2:, -2:] > 0).all())
 
