@@ -55,7 +55,9 @@ def test_the_same_as_in_python(options: list[str], target: foveal.Target, birds:
     assert row["target"] == why.target[0] and row["score"] == pytest.approx(float(why.score[0]), abs=1e-5)
 
 
-@pytest.mark.parametrize("options", [["-t", "group:*jay*"], ["--against", "2"], ["--like", "like", "--unlike", "unlike"]])
+@pytest.mark.parametrize(
+    "options", [["-t", "group:*jay*"], ["--against", "2"], ["--like", "like", "--unlike", "unlike"]]
+)
 @pytest.mark.parametrize("command", ["flow", "decompose", "parts", "audit", "sanity", "measure", "compare"])
 def test_every_verb_of_a_target(command: str, options: list[str], birds: Path) -> None:
     few = {
