@@ -10,29 +10,37 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from foveal.cli.options import TargetOptions
     from foveal.targets import Target
 
 
-def asked_target(given: TargetOptions, labels: Sequence[str] | None) -> Any:
-    """The target that a verb takes.
+def asked_target(
+    labels: Sequence[str] | None,
+    *,
+    target: str | None,
+    against: str | None,
+    strength: float | None,
+    like: Sequence[Path] | None,
+    unlike: Sequence[Path] | None,
+) -> Any:
+    """The target that a verb takes, from the options of these names.
 
     Raises:
         BadParameter: for options that contradict each other.
     """
     from foveal.targets.parsing import parse_target
 
-    if given.unlike and not given.like:
+    if unlike and not like:
         raise typer.BadParameter("--unlike is taken off a similarity: give --like, too")
-    if given.strength is not None and given.against is None:
+    if strength is not None and against is None:
         raise typer.BadParameter("--strength is that of rivals: give --against, too")
-    if given.like:
-        if given.target or given.against:
-            other = "--target" if given.target else "--against"
-            raise typer.BadParameter(f"{other} explains a class, --like a similarity: give one of them")
-        return _similarity(given.like, given.unlike)
-    target = parse_target(given.target, labels)
-    return target if given.against is None else _rivals(target, given.against, given.strength)
+    if like:
+        if target or against:
+            raise typer.BadParameter(
+                f"{'--target' if target else '--against'} explains a class, --like a similarity: give one of them"
+            )
+        return _similarity(like, unlike)
+    asked = parse_target(target, labels)
+    return asked if against is None else _rivals(asked, against, strength)
 
 
 def _similarity(like: Sequence[Path], unlike: Sequence[Path] | None) -> Any:

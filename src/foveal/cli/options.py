@@ -266,7 +266,10 @@ class TargetOptions:
         """The target that a verb takes."""
         from foveal.cli.asked_target import asked_target
 
-        return asked_target(self, network.labels)
+        return asked_target(
+            network.labels, target=self.target, against=self.against, strength=self.strength, like=self.like,
+            unlike=self.unlike,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
