@@ -48,10 +48,9 @@ def test_its_map_by_autograd() -> None:
     assert torch.allclose(why.map, (G * A).sum(1), atol=1e-7)
 
 
-@pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean", "squared", "emd", "nearest"])
+@pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean", "squared", "nearest"])
 @pytest.mark.parametrize("method", ["gradcam", "fam", "fam:weights=linear"])
 def test_one_picture_is_the_similarity_to_it(metric: Any, method: str) -> None:
-    pytest.importorskip("ot") if metric == "emd" else None
     net = model()
     one = foveal.explain(net, X, Corpus(LIKE[:1], metric=metric), method=method)
     same = foveal.explain(net, X, Similar(LIKE[0], metric=metric), method=method)

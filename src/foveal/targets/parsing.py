@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from foveal.engine.numerals import whole
 from foveal.errors import UnknownTarget
 from foveal.targets.against import Against
-from foveal.targets.classes import Class, Margin
+from foveal.targets.classes import Class, Margin, OneClass
 from foveal.targets.group import Group
 from foveal.targets.neuron import Neuron
 
@@ -55,7 +55,9 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
     return Class(text)
 
 
-def against(which: str | None, who: str | None = None, strength: str | float | None = None) -> Against:
+def against(
+    which: OneClass | Sequence[OneClass] | None, who: str | None = None, strength: str | float | None = None
+) -> Against:
     """A class against its rivals.
 
     Args:
