@@ -26,9 +26,9 @@ def test_dogs_are_a_group_that_is_found_on_dogs_and_not_on_cats(data: Path) -> N
     folder = data / "images" / "pets"
     dogs = sorted(folder.glob("american_bulldog*.jpg"))[:6]
     cats = sorted(folder.glob("Abyssinian*.jpg"))[:6]
-    on_dogs = foveal.explain(model, dogs, foveal.Group(DOGS, "dog"))
-    on_cats = foveal.explain(model, cats, foveal.Group(DOGS, "dog"))
-    cat = foveal.explain(model, cats, foveal.Group(CATS, "cat"))
+    on_dogs = foveal.explain(model, dogs, foveal.Group(DOGS, "dog"), task="classes")
+    on_cats = foveal.explain(model, cats, foveal.Group(DOGS, "dog"), task="classes")
+    cat = foveal.explain(model, cats, foveal.Group(CATS, "cat"), task="classes")
     assert on_dogs.probability is not None and on_cats.probability is not None and cat.probability is not None
     assert float(on_dogs.probability.median()) > 0.9 > 0.1 > float(on_cats.probability.median())
     assert int((cat.probability > on_cats.probability).sum()) >= 5
@@ -49,7 +49,7 @@ def test_rivals_of_a_bird_are_the_classes_that_score_next(data: Path) -> None:
     with (folder / "index.csv").open(encoding="utf-8") as file:
         row = next(row for row in csv.DictReader(file) if int(row["inat_bird_class"]) >= 0)
     photo, index = folder / row["file"], int(row["inat_bird_class"])
-    why = foveal.explain(model, photo, foveal.Against(index), method="hirescam")
+    why = foveal.explain(model, photo, foveal.Against(index), method="hirescam", task="classes")
     (rivals,) = why.target_spec["rivals"]
     with torch.no_grad():
         logits = model.module(foveal.images.load_images(photo, model.preprocessing).tensor)[0]

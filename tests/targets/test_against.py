@@ -18,7 +18,7 @@ SCORES = torch.tensor([[0.0, 3.0, 1.0, -1.0, 2.0], [5.0, 0.0, 1.0, 2.0, 4.0]])
 X = torch.rand(2, 3, 20, 20, generator=torch.Generator().manual_seed(1))
 
 
-def decide(target: Against, output: Tensor = SCORES, task: Any = None) -> Any:
+def decide(target: Against, output: Tensor = SCORES, task: Any = "classes") -> Any:
     return target.decide(ModelOutput(output, {}, LABELS, task))
 
 
@@ -127,7 +127,7 @@ def test_altered_copies_are_judged_against_the_same_rivals() -> None:
     """Of a copy in which another class is second, the rival stays that of the image."""
     verdict = decide(Against(k=1))
     other = torch.tensor([[2.0, 1.0, 0.0, 9.0, 5.0]])
-    pinned = verdict.per_image[0].decide(ModelOutput(other, {}, LABELS))
+    pinned = verdict.per_image[0].decide(ModelOutput(other, {}, LABELS, "classes"))
     assert pinned.spec["rivals"] == [[4]] and pinned.score.tolist() == pytest.approx([1 - 0.6 * 5])
     assert pinned.label == verdict.label[:1]
 

@@ -19,7 +19,7 @@ LABELS = ("red fox, Vulpes vulpes", "grey fox", "wolf", "house cat", "lynx")
 SCORES = torch.tensor([[0.0, 3.0, 1.0, -1.0, 2.0], [5.0, 0.0, 1.0, 2.0, 4.0]])
 
 
-def decide(target: Group, output: Tensor = SCORES, labels: Any = LABELS, task: Any = None) -> Any:
+def decide(target: Group, output: Tensor = SCORES, labels: Any = LABELS, task: Any = "classes") -> Any:
     return target.decide(ModelOutput(output, {}, labels, task))
 
 
