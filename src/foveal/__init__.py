@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from foveal.results.retrieval import Retrieval
     from foveal.results.tree import Tree
     from foveal.similarity import Learned
-    from foveal.targets import Class, Margin, Neighbors, Neuron, Prototypes, Similar, Target
+    from foveal.targets import Box, Class, Margin, Neighbors, Neuron, Prototypes, Region, Similar, Target
     from foveal.webapp.handle import studio
 
 _HOME = {
@@ -55,6 +55,7 @@ _HOME = {
     "stages": "api.explain",
     "audit": "api.audit",
     "sanity": "api.sanity",
+    "Box": "targets",
     "Class": "targets",
     "Target": "targets",
     "Margin": "targets",
@@ -63,6 +64,7 @@ _HOME = {
     "ChannelExamples": "api.channels",
     "channels": "api.channels",
     "Prototypes": "targets",
+    "Region": "targets",
     "Similar": "targets",
     "find_embedding": "attribution.embedding",
     "Stage": "engine.stages",
@@ -120,6 +122,7 @@ _PACKAGES = (
 
 __all__ = [
     "METHODS",
+    "Box",
     "ChannelExamples",
     "Class",
     "Episode",
@@ -138,6 +141,7 @@ __all__ = [
     "Parts",
     "Preprocessing",
     "Prototypes",
+    "Region",
     "Retrieval",
     "Scores",
     "Similar",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from foveal.attribution.attribute import Attributions, MethodRequest
 from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
+from foveal.attribution.levels import joined_levels
 from foveal.attribution.prepare import prepare, read
 from foveal.attribution.resolution import attribute_at, settings
 from foveal.engine.address import INPUT
@@ -255,7 +256,9 @@ def stages(
 
 def _layers(context: Context, wanted: LayerSpec, method: Method) -> tuple[str, ...]:
     """The layers a person means; where none is named, the place of the method."""
-    return (INPUT,) if wanted is None and method.place == "input" else context.layers(wanted)
+    if wanted is None and method.place == "input":
+        return (INPUT,)
+    return joined_levels(context, wanted, method) or context.layers(wanted)
 
 
 def _far_from_the_score(model: nn.Module, structure: Structure) -> list[str]:

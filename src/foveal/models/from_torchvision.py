@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from foveal.errors import ModelError, UnknownModel
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.extras import import_torchvision
-from foveal.models.model import Model
+from foveal.models.model import Model, own_task
 from foveal.models.zoo import building, unknown
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Mo
     labels = _labels(weights)
     if labels and arguments.get("num_classes", len(labels)) != len(labels):
         labels = None
-    task: Task | None = "classes" if base in names() and "num_classes" not in arguments else None
+    task: Task | None = "classes" if base in names() and "num_classes" not in arguments else own_task(module)
     return Model(module, spec, _preprocessing(weights), labels, _card(weights, pretrained), task)
 
 

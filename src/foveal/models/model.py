@@ -74,12 +74,23 @@ class Model:
         return f"Model({self.name!r}, {type(self.module).__name__}, input {size}, {labels}{notes})"
 
 
+_FAMILIES: Mapping[str, Task] = {
+    "torchvision.models.detection": "boxes",
+    "torchvision.models.segmentation": "regions",
+}
+
+
 def own_task(module: nn.Module) -> Task | None:
-    """What the network itself says of its output: those of timm have `num_classes` 0 where they give an embedding."""
+    """What the network itself says of its output, by where it is from.
+
+    Networks of timm have `num_classes` 0 where they give an embedding.
+    """
     try:
         count = getattr(module, "num_classes", None)
     except DAMAGE:  # whatever a property of a stranger's network raises
         return None
+    if family := _FAMILIES.get(".".join(type(module).__module__.split(".")[:3])):
+        return family
     return "embedding" if isinstance(count, int) and not isinstance(count, bool) and count == 0 else None
 
 

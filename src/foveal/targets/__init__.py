@@ -13,6 +13,7 @@ from foveal.targets.class_scores import class_scores  # at once: its module has 
 
 if TYPE_CHECKING:
     from foveal.targets.asked import TargetLike, as_decision
+    from foveal.targets.box import Box
     from foveal.targets.classes import Class, Margin
     from foveal.targets.comparison import Comparison
     from foveal.targets.custom import Custom
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from foveal.targets.neuron import Neuron
     from foveal.targets.prototypes import Prototypes
     from foveal.targets.reference import ReferenceTarget, compares
+    from foveal.targets.region import Region
     from foveal.targets.similar import Similar
     from foveal.targets.target import ModelOutput, NeedsModel, Target, TargetScore, with_layer_names
 
 _HOME = {
+    "Box": "box",
     "Class": "classes",
     "Comparison": "comparison",
     "Custom": "custom",
@@ -38,6 +41,7 @@ _HOME = {
     "Neuron": "neuron",
     "Prototypes": "prototypes",
     "ReferenceTarget": "reference",
+    "Region": "region",
     "Similar": "similar",
     "Target": "target",
     "TargetLike": "asked",
@@ -49,6 +53,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Box",
     "Class",
     "Comparison",
     "Custom",
@@ -61,6 +66,7 @@ __all__ = [
     "Neuron",
     "Prototypes",
     "ReferenceTarget",
+    "Region",
     "Similar",
     "Target",
     "TargetLike",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from foveal.errors import TargetError
 from foveal.targets.class_names import class_index, class_words, plain
+from foveal.targets.dense import decide_densely
 from foveal.targets.heads import Ending, read_head
 from foveal.targets.target import ModelOutput, TargetScore
 
@@ -51,6 +52,8 @@ class Class:
         return ()
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
+        if (dense := decide_densely(self.which, outcome)) is not None:
+            return dense
         head = read_head(outcome.output, outcome.task, self.ending, outcome.labels, outcome.traced)
         scores, probabilities = head.choices, head.probabilities
         labels = head.names(outcome.labels)

@@ -1,0 +1,53 @@
+"""What a class, or no target, means for a network that gives scores at each pixel, or boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from foveal.engine.address import tensor_parts
+from foveal.engine.box_records import box_records
+from foveal.errors import TargetError, shown
+from foveal.targets.box import Box
+from foveal.targets.region import Region
+
+if TYPE_CHECKING:
+    from foveal.targets.target import ModelOutput, TargetScore
+
+ASSUMED = (
+    "the network's output at each pixel was read as scores of classes (a segmentation): if that is right, pass "
+    "task='regions'"
+)
+
+
+def decide_densely(which: int | str | Sequence[int | str] | None, outcome: ModelOutput) -> TargetScore | None:
+    """The region or the box that a class stands for; None where the network gives neither.
+
+    Raises:
+        TargetError: for a number where boxes are found, which could be that of a class or of a box.
+    """
+    kind = outcome.task or kind_of(outcome.output)
+    if kind == "boxes":
+        numbers = [which] if isinstance(which, int) else [] if which is None or isinstance(which, str) else which
+        if any(isinstance(number, int) for number in numbers):
+            raise TargetError(
+                f"this network finds boxes, and {shown(which)} may be the number of a class or of a box: say target="
+                "'box 0' or the label of a class (in Python foveal.Box(0))"
+            )
+        return Box(0 if which is None else which).decide(outcome)
+    if kind != "regions":
+        return None
+    verdict = Region(which).decide(outcome)
+    return verdict if outcome.task else replace(verdict, notes=(ASSUMED, *verdict.notes))
+
+
+def kind_of(output: Any) -> str:
+    """ "boxes", "regions", or "" where the output is something else."""
+    if box_records(output):
+        return "boxes"
+    parts = [output] if isinstance(output, Tensor) else [*tensor_parts(output).values()]
+    maps = [part for part in parts if part.ndim == 4 and part.is_floating_point() and part[0, 0].numel() > 1]
+    return "regions" if maps and not any(part.ndim in (1, 2) for part in parts) else ""
