@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from foveal.attribution.attribute import Attributions, MethodRequest
 from foveal.attribution.context import Context
-from foveal.attribution.perturbation import Progress
 from foveal.attribution.levels import joined_levels
+from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
 from foveal.attribution.resolution import attribute_at, settings
 from foveal.engine.address import INPUT
@@ -25,6 +25,7 @@ from foveal.engine.transformer import looks_like_transformer
 from foveal.errors import FovealError, ModelError, UnknownMethod
 from foveal.images import Batch
 from foveal.methods import Method, MethodLike, MethodsLike, find_methods, optional
+from foveal.methods.known import WHOLE_CHANNELS
 from foveal.models.model import Model, as_model, weight_of
 from foveal.results import Explanation
 from foveal.results.explanations import Explanations
@@ -289,10 +290,21 @@ def _explanation(
         parameters={**asked.method.options, **made},
         measured=evidence.measured[asked.name],
         model=context.subject.name,
-        notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[asked.name]])),
+        notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[asked.name], *_everywhere(evidence, asked)])),
         seconds=seconds,
         versions=versions(),
     )
+
+
+def _everywhere(evidence: Attributions, asked: MethodRequest) -> list[str]:
+    """What to say of whole channels, where the target is one object or region of the image."""
+    local = evidence.verdict is not None and evidence.verdict.spec.get("kind") in ("box", "region")
+    if not local or asked.method.name not in WHOLE_CHANNELS or asked.layers == (INPUT,):
+        return []
+    name = asked.name
+    return [
+        f"{name} gives whole channels one weight, so it also marks other objects that look alike; hirescam does not"
+    ]
 
 
 def _noise(preprocessing: Preprocessing, module: nn.Module) -> Tensor:

@@ -1,7 +1,7 @@
 """One map of all levels of a feature pyramid.
 
-Each level adds evidence of its own to the score, so their maps are added: level l on the cells of the finest, divided by
-how many of these one of its cells covers. Behind HiResCAM, whose maps sum to Σ A ⊙ G, the sum is that of all levels.
+Each level adds evidence of its own to the score, so their maps are added: level l on the cells of the finest, divided
+by how many of these one of its cells covers. Behind HiResCAM, whose maps sum to Σ A ⊙ G, the sum is that of all levels.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def attribute_levels(
         if PYRAMID in request.layers and request.method.needs == "forwards"
     }
     kept = [request for request in asked if request.name not in refused]
-    evidence = attribute(context, [replace(request, layers=_each(request.layers, levels)) for request in kept], progress)
+    each = [replace(request, layers=_each(request.layers, levels)) for request in kept]
+    evidence = attribute(context, each, progress)
     evidence.refused |= refused
     image = (context.x.shape[-2], context.x.shape[-1])
     places = [evidence.where.get(level) for level in levels]
@@ -93,6 +94,6 @@ def _each(layers: Sequence[str], levels: Sequence[str]) -> tuple[str, ...]:
 
 def _one_layer(method: str, levels: Sequence[str]) -> MethodError:
     return MethodError(
-        f"{method} alters one layer, and this network decides by several levels of a pyramid: say layer={levels[0]!r} or "
-        "another level, or use gradcam, rise or occlusion"
+        f"{method} alters one layer, and this network decides by several levels of a pyramid: say layer={levels[0]!r} "
+        "or another level, or use gradcam, rise or occlusion"
     )

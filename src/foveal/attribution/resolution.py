@@ -58,8 +58,8 @@ def _refuse(context: Context, scales: Sequence[float], layers: Sequence[str]) ->
     if context.differentiable:
         raise MethodError("differentiable maps need the network at its own resolution: leave out resolution and scales")
     if PYRAMID in layers:
-        raise MethodError("levels of a pyramid are joined as they are: name one layer, or leave out resolution and scales")
-    if isinstance(context.target, Box) and tuple(scales) != (1.0,):
+        raise MethodError("levels of a pyramid are joined as built: name one layer, or leave out resolution and scales")
+    if tuple(scales) != (1.0,) and (isinstance(context.target, Box) or context.tracing().detects):
         raise MethodError("a box is in pixels of the image as it is: leave out scales")
     if isinstance(context.target, Neuron) and context.target.position is not None:
         raise MethodError(

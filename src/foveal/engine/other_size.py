@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from foveal.engine.address import named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.bare_graph import BareGraph
-from foveal.engine.box_records import BOXES, SCORES, box_records
 from foveal.engine.blank import BlankRun, Differs
+from foveal.engine.box_records import BOXES, SCORES, box_records
 from foveal.engine.graph import operation_names
 from foveal.engine.guard import every_module, only_reads, untouched
 from foveal.engine.layout import Layout, find_layout

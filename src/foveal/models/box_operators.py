@@ -72,7 +72,8 @@ def roi_align(
     size = size if aligned else size.clamp(min=1)
     cell = size / size.new_tensor(pooled)
     samples = torch.full_like(cell, sampling_ratio) if sampling_ratio > 0 else cell.ceil().clamp(min=1)
-    out = input.new_zeros(len(rois), input.shape[1], *pooled)
+    # A map that no box is taken from is part of the graph all the same.
+    out = input.new_zeros(len(rois), input.shape[1], *pooled) + input[:0].sum()
     groups = torch.cat([rois[:, :1], samples], 1).detach()
     for group in groups.unique(dim=0) if len(rois) else ():
         rows = (groups == group).all(1).nonzero()[:, 0]

@@ -11,7 +11,7 @@ where there is none (D-RISE; see `targets.box_overlap`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
@@ -71,7 +71,7 @@ class Box:
         each = [self.which] * len(images) if isinstance(self.which, int | str) else list(self.which)
         if len(each) != len(images):
             raise TargetError(f"{len(each)} boxes were given for {counted(len(images), 'image')}: give one each")
-        index = [_number(name, i, image, outcome.labels) for i, (name, image) in enumerate(zip(each, images, strict=True))]
+        index = [_number(name, i, images[i], outcome.labels) for i, name in enumerate(each)]
         boxes = [image.boxes[k].detach() for image, k in zip(images, index, strict=True)]
         classes = [int(image.labels[k]) for image, k in zip(images, index, strict=True)]
         score = torch.stack([measured(image, k, self.part) for image, k in zip(images, index, strict=True)])
@@ -89,7 +89,7 @@ class Box:
     def _notes(self, images: Sequence[Detections], index: Sequence[int]) -> tuple[str, ...]:
         chances = [float(image.scores[k].detach()) for image, k in zip(images, index, strict=True)]
         if self.part == "class" and any(abs(1 - p) < SATURATED for p in chances):
-            return ("a score is 1 but for rounding, where it has no slope: believe perturbation methods rather than gradients",)
+            return ("a score is 1 but for rounding and has no slope: gradients say nothing, use rise or occlusion",)
         return ()
 
 

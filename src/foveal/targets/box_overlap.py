@@ -33,7 +33,7 @@ def overlap(box: Float[Tensor, "... 4"], boxes: Float[Tensor, "k 4"]) -> Float[T
     return torch.where(union > 0, shared / torch.where(union > 0, union, 1), 0)
 
 
-def area(boxes: Float[Tensor, "... 4"]) -> Float[Tensor, "..."]:
+def area(boxes: Float[Tensor, "... 4"]) -> Float[Tensor, ...]:
     """Width times height; 0 for a box whose sides have changed places."""
     return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
 

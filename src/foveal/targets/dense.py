@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
 from foveal.engine.address import tensor_parts
 from foveal.engine.box_records import box_records
+from foveal.engine.numerals import whole
 from foveal.errors import TargetError, shown
-from foveal.targets.box import Box
+from foveal.targets.box import PARTS, Box, Part
 from foveal.targets.region import Region
 
 if TYPE_CHECKING:
@@ -42,6 +44,20 @@ def decide_densely(which: int | str | Sequence[int | str] | None, outcome: Model
         return None
     verdict = Region(which).decide(outcome)
     return verdict if outcome.task else replace(verdict, notes=(ASSUMED, *verdict.notes))
+
+
+def parse_dense(text: str) -> Box | Region | None:
+    """The target that "box …" or "region …" names; None for any other text."""
+    word, _, rest = text.strip().partition(" ")
+    if word == "box":
+        which, _, part = rest.strip().rpartition(" ")
+        which, part = (which, part) if part in PARTS else (rest.strip(), "class")
+        return Box(number if (number := whole(which)) is not None else which or 0, cast("Part", part))
+    if word != "region":
+        return None
+    pixel = re.fullmatch(r"(?P<of>.*?)\s*\b(?P<row>\d{1,9}),(?P<column>\d{1,9})", rest.strip(), re.ASCII)
+    of, where = (pixel["of"], (int(pixel["row"]), int(pixel["column"]))) if pixel else (rest.strip(), None)
+    return Region(of or None, where)
 
 
 def kind_of(output: Any) -> str:

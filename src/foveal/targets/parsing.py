@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from foveal.errors import UnknownTarget
 from foveal.targets.classes import Class, Margin
+from foveal.targets.dense import parse_dense
 from foveal.targets.neuron import Neuron
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
     "jay - runner-up"          … rather than the strongest other class; "predicted - crow" works too
     neuron:layer3:17           a channel of a layer, averaged
     neuron:layer3:17:4,9       at row 4, column 9
+    "box 0", "box dog"         of a detector, a box by number, best first, or the best of a class
+    "box 0 left"               where its left side is; top, right, bottom and all as well
+    "region dog"               of a segmentation, where dog is predicted; "region" is the largest
+    "region dog 120,80"        at row 120, column 80 of the output
 
     A class that is called like one of these is that class, as in Python.
     """
@@ -35,6 +40,8 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
         return Class(text.strip())
     if text.startswith("neuron:"):
         return _neuron(text)
+    if dense := parse_dense(text):
+        return dense
     if pair := _pair(text, labels):
         return Margin(_operand(pair[0], PREDICTED, labels), _operand(pair[1], RUNNER_UP, labels))
     return Class(text)

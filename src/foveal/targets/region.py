@@ -99,9 +99,7 @@ class Region:
         named = tuple(f"{word}, {self._said(int(size))}" for word, size in zip(words, sizes, strict=True))
         return TargetScore(score, named, spec, chance, each, notes=self._notes(index, labels))
 
-    def _classes(
-        self, predicted: Tensor, labels: Sequence[str] | None, classes: int
-    ) -> list[int]:
+    def _classes(self, predicted: Tensor, labels: Sequence[str] | None, classes: int) -> list[int]:
         if self.of is None:
             return [_largest(image, labels, classes) for image in predicted]
         each = [self.of] * len(predicted) if isinstance(self.of, int | str) else list(self.of)
@@ -177,7 +175,7 @@ def _largest(predicted: Tensor, labels: Sequence[str] | None, classes: int) -> i
     return max((i for i in objects if count[i]), key=lambda i: int(count[i]), default=int(count.argmax()))
 
 
-def _fitted(mask: Bool[Tensor, "..."], n: int, h: int, w: int) -> Bool[Tensor, "n h w"]:
+def _fitted(mask: Bool[Tensor, ...], n: int, h: int, w: int) -> Bool[Tensor, "n h w"]:
     """The mask in the pixels of the output."""
     mask = mask.expand(n, *mask.shape) if mask.ndim == 2 else mask
     if len(mask) != n:
