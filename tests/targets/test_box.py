@@ -185,7 +185,7 @@ def test_a_box_is_measured_and_audited() -> None:
     values = {name: table.values[name]["deletion"][0] for name in table.values}
     assert values["hirescam"] < values["(random)"]
     test = foveal.audit(model, x, Found(0), explanations=why, draws=4)[0]
-    assert test.without is not None and test.without < 0.5 * test.whole
+    assert test.marked is not None and test.marked < 0.5 * test.whole
     with pytest.raises(TargetError, match="same target again"):
         foveal.audit(model, x, explanations=why, draws=4)
 

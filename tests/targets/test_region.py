@@ -188,7 +188,7 @@ def test_a_region_is_measured_audited_and_followed() -> None:
     why = foveal.explain(model, x, Region("green"), method="occlusion:window=4,stride=2", **options)
     assert int(why.map[0].argmax()) // 32 in range(2, 16)
     test = foveal.audit(model, x, Region("green"), explanations=why, draws=4, **options)[0]
-    assert test.without is not None and test.without < test.whole
+    assert test.marked is not None and test.marked < test.whole
     lrp = foveal.explain(model, x, Region("green"), method="lrp-epsilon", **options)
     assert float(lrp.map[0, 4:14, 4:14].sum()) > 0.9 * float(lrp.map.abs().sum())
     multi = foveal.explain(model, x, Region("green"), scales=(1, 2), layer="down", **options)

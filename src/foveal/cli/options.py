@@ -236,7 +236,8 @@ class TargetOptions:
         str | None,
         typer.Option(
             "--target", "-t", metavar="TARGET",
-            help='What to explain: jay, 17, "jay - crow", neuron:LAYER:CHANNEL (default: the predicted class).',
+            help='What to explain: jay, 17, "jay - crow", neuron:LAYER:CHANNEL, "box 0", "region dog" (default: the '
+            "predicted class, the best box, the largest region).",
         ),
     ] = None  # fmt: skip
     like: Annotated[

@@ -76,7 +76,7 @@ def _read_by(read: Reader, output: Any) -> tuple[Sequence[Tensor], Sequence[Tens
         raise TargetError(
             f"{name} returned {shown(given)}: it must return boxes, labels and scores, each with an entry per image"
         )
-    return given  # type: ignore[return-value]
+    return given
 
 
 def _sorted(boxes: Tensor, labels: Tensor, scores: Tensor) -> Detections:
