@@ -29,7 +29,7 @@ MODEL_HELP = (
     "demo, embed, parts, timm:NAME, torchvision:NAME, FILE.safetensors (with FILE.json), package.module:factory or "
     "file.py:factory; see `foveal models`."
 )
-TASKS = ("classes", "labels", "value", "embedding")
+TASKS = ("classes", "labels", "value", "embedding", "regions", "boxes")
 
 Photos = Annotated[
     list[Path],
