@@ -89,7 +89,8 @@ def explain(
         preprocessing: how photos become network input; taken from `load_model` when it knows.
         labels: class names; taken from `load_model` when it knows.
         task: what the network's output means: "classes" of which one holds, "labels" of which several may, a "value"
-            that is predicted, an "embedding", scores of "regions" at each pixel, "boxes" around objects; taken from `load_model` when it knows. Where it is not known, classes are
+            that is predicted, an "embedding", scores of "regions" at each pixel, "boxes" around objects;
+            taken from `load_model` when it knows. Where it is not known, classes are
             assumed, and the result says so.
 
     Raises:
