@@ -208,7 +208,7 @@ def test_maps_of_all_levels_are_added(kind: str, no_trace: NoTrace) -> None:
     handle.remove()
     assert float(why.score) == pytest.approx(float(found["scores"].detach().max()))
     G = torch.autograd.grad(found["scores"].max(), list(levels.values()))
-    sums = sum(float((A * g).sum()) for A, g in zip(levels.values(), G, strict=True))
+    sums = sum(float((A.detach() * g).sum()) for A, g in zip(levels.values(), G, strict=True))
     fine, coarse = ((A * g).sum(1).detach() for A, g in zip(levels.values(), G, strict=True))
     each = foveal.explain(model, x, method="hirescam", layer=["backbone[0]", "backbone[1]"])
     assert torch.allclose(each.maps["backbone[0]"], fine, atol=1e-6)
