@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from foveal.similarity import Learned
     from foveal.targets import (
         Against,
+        Box,
         Class,
         Corpus,
         Group,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         Neighbors,
         Neuron,
         Prototypes,
+        Region,
         Similar,
         Target,
         Value,
@@ -69,6 +71,7 @@ _HOME = {
     "audit": "api.audit",
     "sanity": "api.sanity",
     "Against": "targets",
+    "Box": "targets",
     "Class": "targets",
     "Corpus": "targets",
     "Group": "targets",
@@ -80,6 +83,7 @@ _HOME = {
     "ChannelExamples": "api.channels",
     "channels": "api.channels",
     "Prototypes": "targets",
+    "Region": "targets",
     "Similar": "targets",
     "Value": "targets",
     "find_embedding": "attribution.embedding",
@@ -139,6 +143,7 @@ _PACKAGES = (
 __all__ = [
     "METHODS",
     "Against",
+    "Box",
     "ChannelExamples",
     "Class",
     "Corpus",
@@ -160,6 +165,7 @@ __all__ = [
     "Parts",
     "Preprocessing",
     "Prototypes",
+    "Region",
     "Retrieval",
     "Scores",
     "Similar",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from foveal.attribution.attribute import Attributions, MethodRequest
 from foveal.attribution.context import Context
+from foveal.attribution.levels import joined_levels
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
 from foveal.attribution.resolution import attribute_at, settings
@@ -24,6 +25,7 @@ from foveal.engine.transformer import looks_like_transformer
 from foveal.errors import FovealError, ModelError, UnknownMethod
 from foveal.images import Batch
 from foveal.methods import Method, MethodLike, MethodsLike, find_methods, optional
+from foveal.methods.known import WHOLE_CHANNELS
 from foveal.models.model import Model, as_model, weight_of
 from foveal.results import Explanation
 from foveal.results.explanations import Explanations
@@ -87,7 +89,8 @@ def explain(
         preprocessing: how photos become network input; taken from `load_model` when it knows.
         labels: class names; taken from `load_model` when it knows.
         task: what the network's output means: "classes" of which one holds, "labels" of which several may, a "value"
-            that is predicted, an "embedding"; taken from `load_model` when it knows. Where it is not known, classes are
+            that is predicted, an "embedding", scores of "regions" at each pixel, "boxes" around objects;
+            taken from `load_model` when it knows. Where it is not known, classes are
             assumed, and the result says so.
 
     Raises:
@@ -255,7 +258,9 @@ def stages(
 
 def _layers(context: Context, wanted: LayerSpec, method: Method) -> tuple[str, ...]:
     """The layers a person means; where none is named, the place of the method."""
-    return (INPUT,) if wanted is None and method.place == "input" else context.layers(wanted)
+    if wanted is None and method.place == "input":
+        return (INPUT,)
+    return joined_levels(context, wanted, method) or context.layers(wanted)
 
 
 def _far_from_the_score(model: nn.Module, structure: Structure) -> list[str]:
@@ -286,10 +291,21 @@ def _explanation(
         parameters={**asked.method.options, **made},
         measured=evidence.measured[asked.name],
         model=context.subject.name,
-        notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[asked.name]])),
+        notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[asked.name], *_everywhere(evidence, asked)])),
         seconds=seconds,
         versions=versions(),
     )
+
+
+def _everywhere(evidence: Attributions, asked: MethodRequest) -> list[str]:
+    """What to say of whole channels, where the target is one object or region of the image."""
+    local = evidence.verdict is not None and evidence.verdict.spec.get("kind") in ("box", "region")
+    if not local or asked.method.name not in WHOLE_CHANNELS or asked.layers == (INPUT,):
+        return []
+    name = asked.name
+    return [
+        f"{name} gives whole channels one weight, so it also marks other objects that look alike; hirescam does not"
+    ]
 
 
 def _noise(preprocessing: Preprocessing, module: nn.Module) -> Tensor:

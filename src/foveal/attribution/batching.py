@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from foveal.attribution.context import Context
 from foveal.attribution.passes import PassResult
 from foveal.engine.address import INPUT, Address
+from foveal.engine.box_records import box_records
 from foveal.engine.chunks import WHOLE, Chunks, fitting
 from foveal.engine.guard import unwrap
 from foveal.engine.memory import load_of
@@ -91,6 +92,8 @@ class BatchSlice:
 
     def _padded(self, output: Any) -> Any:
         count = self.stop - self.start
+        if (records := box_records(output)) and len(records) == count:
+            return [records[min(max(i - self.start, 0), count - 1)] for i in range(self.n)]
         tensors = [leaf for leaf in tree_leaves(output) if leaf is not None]
         if not all(isinstance(leaf, Tensor) and leaf.ndim and len(leaf) == count for leaf in tensors):
             raise _OpaqueError

@@ -196,7 +196,7 @@ def _readable(asked: Target, verdict: TargetScore, i: int, of: Of) -> tuple[Targ
     if of == "score":
         return decision, "score"
     kind = str(verdict.spec.get("kind"))
-    if kind in ("class", "group") and verdict.probability is not None:
+    if kind in ("class", "group", "region") and verdict.probability is not None:
         return decision, "probability"
     if kind == "against" and verdict.probability is not None:
         return decision, "rivals"

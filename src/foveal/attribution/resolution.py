@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from foveal.attribution.attribute import Attributions, MethodRequest, attribute
 from foveal.attribution.context import Context
+from foveal.attribution.levels import attribute_levels
+from foveal.engine.pyramid import PYRAMID
 from foveal.errors import MethodError
-from foveal.targets import Neuron
+from foveal.targets import Box, Neuron
 
 if TYPE_CHECKING:
     from foveal.attribution.perturbation import Progress
@@ -40,11 +42,11 @@ def attribute_at(
     if max(h * w * scale**2 for scale in scales) > LARGEST:
         raise MethodError(f"cannot use scale {max(scales):g} of {h}×{w} pixels: this does not fit into memory")
     if resolution == 1 and scales == (1.0,):
-        return attribute(context, asked, progress)
+        return attribute_levels(context, asked, progress)
     from foveal.attribution.dilated import at_resolution
     from foveal.attribution.multiscale import See, at_scales
 
-    _refuse(context)
+    _refuse(context, scales, [layer for request in asked for layer in request.layers])
     if resolution == 1:
         see: See = partial(attribute, asked=asked, progress=progress)
     else:
@@ -52,9 +54,13 @@ def attribute_at(
     return see(context) if scales == (1.0,) else at_scales(context, asked, scales, see)
 
 
-def _refuse(context: Context) -> None:
+def _refuse(context: Context, scales: Sequence[float], layers: Sequence[str]) -> None:
     if context.differentiable:
         raise MethodError("differentiable maps need the network at its own resolution: leave out resolution and scales")
+    if PYRAMID in layers:
+        raise MethodError("levels of a pyramid are joined as built: name one layer, or leave out resolution and scales")
+    if tuple(scales) != (1.0,) and (isinstance(context.target, Box) or context.tracing().detects):
+        raise MethodError("a box is in pixels of the image as it is: leave out scales")
     if isinstance(context.target, Neuron) and context.target.position is not None:
         raise MethodError(
             f"position {context.target.position} of {context.target.layer} is another position in a finer map: "

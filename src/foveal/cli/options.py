@@ -29,7 +29,7 @@ MODEL_HELP = (
     "demo, embed, parts, timm:NAME, torchvision:NAME, FILE.safetensors (with FILE.json), package.module:factory or "
     "file.py:factory; see `foveal models`."
 )
-TASKS = ("classes", "labels", "value", "embedding")
+TASKS = ("classes", "labels", "value", "embedding", "regions", "boxes")
 
 Photos = Annotated[
     list[Path],
@@ -236,8 +236,8 @@ class TargetOptions:
         str | None,
         typer.Option(
             "--target", "-t", metavar="TARGET",
-            help='What to explain: jay, 17, "jay - crow", group:151-268, "value down", neuron:LAYER:CHANNEL (default: '
-            "the predicted class).",
+            help='What to explain: jay, 17, "jay - crow", group:151-268, "value down", "box 0", "region dog", '
+            "neuron:LAYER:CHANNEL (default: the predicted class, the best box, the largest region).",
         ),
     ] = None  # fmt: skip
     against: Annotated[

@@ -20,6 +20,7 @@ from foveal.engine.address import named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.bare_graph import BareGraph
 from foveal.engine.blank import BlankRun, Differs
+from foveal.engine.box_records import BOXES, SCORES, box_records
 from foveal.engine.graph import operation_names
 from foveal.engine.guard import every_module, only_reads, untouched
 from foveal.engine.layout import Layout, find_layout
@@ -158,7 +159,9 @@ def _run(model: nn.Module, x: Tensor, arguments: Arguments, log: RunLog) -> Blan
 
 
 def score_tensors(output: Any) -> list[Tensor]:
-    """What decisions start from: the class scores where there are some, else everything."""
+    """What decisions start from: the class scores where there are some, else everything; of detectors, all boxes."""
+    if records := box_records(output):
+        return [record[key] for record in records for key in (SCORES, BOXES) if record[key].requires_grad]
     parts = {"": output} if isinstance(output, Tensor) else tensor_parts(output)
     tensors = {key: tensor for key, tensor in parts.items() if tensor.requires_grad}
     main = [tensors[key] for key in ("logits", "output", "out") if key in tensors]

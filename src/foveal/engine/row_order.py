@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from foveal.engine.address import tensor_parts
 from foveal.engine.arguments import Arguments
+from foveal.engine.box_records import box_records
 from foveal.engine.capture import capture
 
 Order: TypeAlias = Literal["own", "others", "all"]
@@ -47,6 +48,8 @@ def _found(model: nn.Module, x: Tensor, arguments: Arguments, layers: Sequence[s
 
 def _scores(output: Any) -> list[Tensor]:
     """What of an output has a row an image, and a graph."""
+    if records := box_records(output):
+        return [part[None] for part in records[0].values() if part.requires_grad]
     parts = [output, *tree_leaves(output), *tensor_parts(output).values()]
     tensors = {id(part): part for part in parts if isinstance(part, Tensor) and part.requires_grad}
     return [part for part in tensors.values() if part.ndim and len(part) == 2 and part.is_floating_point()]

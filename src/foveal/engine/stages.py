@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from foveal.engine.address import Address, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.bare_graph import in_bare_graph
+from foveal.engine.box_records import box_records
 from foveal.engine.embedding_signs import EmbeddingSign, embedding_sign
 from foveal.engine.graph import (
     KeepGraph,
@@ -35,6 +36,7 @@ from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.model_errors import model_errors
 from foveal.engine.other_size import Laid, Traced, score_tensors
+from foveal.engine.pyramid import Pyramids
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.run_log import module_hooks
 from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, size_in, stepping
@@ -134,6 +136,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     numbers: dict[str, int | None] = {}
     returned: dict[str, int | None] = {}
     layings: list[Laid] = []
+    pyramids = Pyramids(len(x))
     image = (x.shape[-2], x.shape[-1])
 
     def note(name: str, inputs: tuple[Any, ...], output: Any) -> None:
@@ -146,6 +149,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
         for address, tensor in _maps(name, calls.get(name, 0), inputs, output):
             lying[address] = Lying(tracker.where(tensor), tuple(tensor.shape), image)
             numbers[address] = log.number(tensor)
+        pyramids.note(name, output)
         calls[name] = calls.get(name, 0) + 1
         if isinstance(output, Tensor):
             shapes.pop(name, None)
@@ -185,6 +189,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
             with model_errors(model, (*inputs, *keywords.values())):
                 output = model(*inputs, **keywords)
     outputs = score_tensors(output)
+    levels = pyramids.of([t.grad_fn for t in outputs])
     fields = [
         field
         for t in outputs
@@ -200,7 +205,9 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     if dense:
         # Coarse maps of the output itself, which are only enlarged, are no stage: explained, they redraw it.
         seen = [s for s in seen if not (_coarser(s, finest) and s.field and s.field.depth >= depth)]
-    through = (ancestors if dense else bottlenecks)([t.grad_fn for t in outputs])
+    detects = box_records(output) is not None
+    ends_of_maps = [level.node for level in levels] if detects and levels else [t.grad_fn for t in outputs]
+    through = (ancestors if dense or detects else bottlenecks)(ends_of_maps)
     order: dict[Any, int] = {}
     for s in seen:
         s.node, s.through = order.setdefault(s.node, len(order)), s.node in through
@@ -212,6 +219,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     structure = Structure(
         stages, coarsest(stages) if dense else None, shapes, layouts, calls, depth, rows, name,
         lying=lying, along_images=works_along_images(ends), own_backwards=own, embedding=_embedding(outputs),
+        levels=tuple(level.address for level in levels), detects=detects,
     )  # fmt: skip
     return Traced(structure, tracker.log, seen, numbers, returned, layings, dense)
 

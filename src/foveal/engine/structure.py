@@ -81,6 +81,8 @@ class Structure:
         own_backwards: what sets gradients by code of the network's own: names of `torch.autograd.Function`s, and hooks
             on tensors.
         embedding: what says that the output is an embedding; None where nothing does.
+        levels: addresses of the maps of a feature pyramid, finest first, from which the output is made; empty without.
+        detects: whether the output are boxes around objects.
         orders: layer -> how its rows go with the images, of those that were asked about; see `engine.row_order`.
     """
 
@@ -97,6 +99,8 @@ class Structure:
     along_images: bool = False
     own_backwards: tuple[str, ...] = ()
     embedding: EmbeddingSign | None = None
+    levels: tuple[str, ...] = ()
+    detects: bool = False
     orders: dict[str, Literal["own", "others", "all"]] = field(default_factory=dict, repr=False)
 
     @property

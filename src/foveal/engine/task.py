@@ -6,9 +6,10 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 
 from foveal.errors import UnknownModel, shown
 
-Task: TypeAlias = Literal["classes", "labels", "value", "embedding"]
+Task: TypeAlias = Literal["classes", "labels", "value", "embedding", "regions", "boxes"]
 """What a network's output means: scores of classes of which one holds, of labels of which any number may hold, values
-that are predicted (regression), or an embedding."""
+that are predicted (regression), an embedding, scores of classes at each pixel (segmentation), or boxes around objects
+(detection)."""
 
 
 def check_task(task: Any) -> Task | None:

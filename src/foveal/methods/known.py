@@ -32,6 +32,11 @@ METHODS = MethodRegistry(
     }
 )
 
+WHOLE_CHANNELS = (
+    "ablationcam", "gradcam", "gradcam++", "isscorecam", "opticam", "relevancecam", "scorecam", "sscorecam", "xgradcam",
+)  # fmt: skip
+"""Methods that give a whole channel one weight, wherever in it the evidence lies."""
+
 USUAL = ("gradcam", "hirescam", "layercam", "lrp-gamma")
 """What is compared where no method is named; with a target that compares embeddings, `fam`, too."""
 

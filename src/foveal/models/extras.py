@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foveal.errors import MissingExtra, ModelError
 
@@ -28,7 +28,7 @@ def import_torchvision(*, wanted_by: str = "torchvision") -> ModuleType:
 
     The registries' default torchvision is built for CUDA. Beside a CPU build of torch its compiled part does
     not load, and its Python part then fails on `operator torchvision::nms does not exist`. Only detection
-    networks need that operator; declaring it, without a kernel, lets everything else be imported.
+    networks need it: it is declared, and what they run is supplied (`models.box_operators`).
     """
     try:
         _import("torchvision.models", extra=wanted_by)
@@ -39,6 +39,7 @@ def import_torchvision(*, wanted_by: str = "torchvision") -> ModuleType:
         _forget("torchvision")
         _forget("timm")
         _import("torchvision.models", extra=wanted_by)
+        _allow_operators()
     return sys.modules["torchvision"]
 
 
@@ -58,14 +59,26 @@ def _import(name: str, *, extra: str) -> ModuleType:
 
 
 def _declare_operators() -> None:
-    """Declare the operators for which torchvision registers shapes even if it could not load them."""
+    """Declare the operators for which torchvision registers shapes even if it could not load them, and supply them."""
     import torch
 
+    from foveal.models.box_operators import SCHEMAS, supply
+
     library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
+    for name, schema in SCHEMAS.items():
         if not hasattr(torch.ops.torchvision, name):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            library.define(schema)
+    supply(library)
     _declared.append(library)
+
+
+def _allow_operators() -> None:
+    """Let the functions of torchvision that would refuse for lack of compiled code call the operators."""
+    for name in ("boxes", "roi_align"):
+        module: Any = importlib.import_module(f"torchvision.ops.{name}")
+        module._assert_has_ops = lambda: None
+        if hasattr(module, "_has_ops"):
+            module._has_ops = lambda: True
 
 
 def _forget(package: str) -> None:

@@ -9,13 +9,11 @@ from foveal.errors import ModelError, UnknownModel
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.extras import import_torchvision
 from foveal.models.model import Model
-from foveal.models.own_task import TORCHVISION
+from foveal.models.own_task import TORCHVISION, own_task
 from foveal.models.zoo import building, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from foveal.engine.task import Task
 
 
 def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Model:
@@ -32,8 +30,9 @@ def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Mo
     labels = _labels(weights)
     if labels and arguments.get("num_classes", len(labels)) != len(labels):
         labels = None
-    task: Task | None = "classes" if base in names() and "num_classes" not in arguments else None
-    return Model(module, spec, _preprocessing(weights), labels, _card(weights, pretrained)).with_task(task, TORCHVISION)
+    classes = base in names() and "num_classes" not in arguments
+    task, source = ("classes", TORCHVISION) if classes else own_task(module)
+    return Model(module, spec, _preprocessing(weights), labels, _card(weights, pretrained)).with_task(task, source)
 
 
 def names() -> tuple[str, ...]:

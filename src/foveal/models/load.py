@@ -65,8 +65,8 @@ def load_model(
     pretrained      False builds timm's and torchvision's networks with random weights, and notes it.
     labels          names of the classes, or a file with one a line; instead of those the model came with.
     preprocessing   instead of the one the model came with.
-    task            what its output means, instead of what the model came with: "classes", "labels", "value" or
-                    "embedding" (`foveal help guide`).
+    task            what its output means, instead of what the model came with: "classes", "labels", "value",
+                    "embedding", "regions" or "boxes" (`foveal help guide`).
     device          where to put the network; None leaves it on the CPU.
 
     Raises ModelError, or MissingExtra if timm or torchvision is wanted and not installed.

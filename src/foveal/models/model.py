@@ -38,7 +38,7 @@ class Model:
     name            what it was loaded from: "timm:resnet50", or the name in its sidecar.
     preprocessing   how a photo becomes its input; None if that is not known.
     labels          one name an output, in order; None if they are not known.
-    task            what the output means: "classes", "labels", "value" or "embedding"; None if it is not known.
+    task            "classes", "labels", "value", "embedding", "regions" or "boxes"; None: unknown.
     card            where it comes from: source, weights, license, accuracy … and `notes` the reader must see.
     task_source     how the task is known: "the sidecar", "timm's configuration"; "" where it was given with the model.
     """

@@ -26,12 +26,19 @@ PROBLEMS: Mapping[str, Task] = {
 }
 """problem_type of transformers -> task."""
 
+FAMILIES: Mapping[str, Known] = {
+    "torchvision.models.detection": ("boxes", "a detector of torchvision"),
+    "torchvision.models.segmentation": ("regions", "a segmenter of torchvision"),
+}
+"""Where networks of torchvision are defined -> what they give."""
+
 
 def own_task(module: nn.Module) -> Known:
     """The task that the network's own configuration tells.
 
     timm             as many outputs as its weights have classes; none is an embedding
     torchvision      a classifier of the 1000 classes of ImageNet, for which all of them are built
+    torchvision      its detectors and segmenters, by where they are defined
     transformers     `config.problem_type`
     """
     for found in (_of_timm, _of_torchvision, _of_transformers):
@@ -57,6 +64,8 @@ def _of_timm(module: Any) -> Known:
 
 def _of_torchvision(module: Any) -> Known:
     home = type(module).__module__
+    if family := FAMILIES.get(".".join(home.split(".")[:3])):
+        return family
     ours = home.startswith("torchvision.models.") and home.count(".") == 2
     return ("classes", TORCHVISION) if ours and outputs_of(module) == IMAGENET else (None, "")
 

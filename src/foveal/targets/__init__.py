@@ -14,6 +14,7 @@ from foveal.targets.class_scores import class_scores  # at once: its module has 
 if TYPE_CHECKING:
     from foveal.targets.against import Against
     from foveal.targets.asked import TargetLike, as_decision
+    from foveal.targets.box import Box
     from foveal.targets.classes import Class, Margin
     from foveal.targets.comparison import Comparison
     from foveal.targets.corpus import Corpus
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
     from foveal.targets.neuron import Neuron
     from foveal.targets.prototypes import Prototypes
     from foveal.targets.reference import ReferenceTarget, compares
+    from foveal.targets.region import Region
     from foveal.targets.similar import Similar
     from foveal.targets.target import ModelOutput, NeedsModel, Target, TargetScore, with_layer_names
     from foveal.targets.value import Value
 
 _HOME = {
     "Against": "against",
+    "Box": "box",
     "Class": "classes",
     "Comparison": "comparison",
     "Corpus": "corpus",
@@ -47,6 +50,7 @@ _HOME = {
     "Neuron": "neuron",
     "Prototypes": "prototypes",
     "ReferenceTarget": "reference",
+    "Region": "region",
     "Similar": "similar",
     "Target": "target",
     "TargetLike": "asked",
@@ -60,6 +64,7 @@ _HOME = {
 
 __all__ = [
     "Against",
+    "Box",
     "Class",
     "Comparison",
     "Corpus",
@@ -75,6 +80,7 @@ __all__ = [
     "Neuron",
     "Prototypes",
     "ReferenceTarget",
+    "Region",
     "Similar",
     "Target",
     "TargetLike",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from foveal.errors import TargetError
 from foveal.targets.class_names import class_index, class_words, plain
+from foveal.targets.dense import decide_densely
 from foveal.targets.heads import Ending, Head, head_of
 from foveal.targets.target import ModelOutput, TargetScore
 from foveal.targets.value import Value, value_score
@@ -53,6 +54,8 @@ class Class:
         return ()
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
+        if (dense := decide_densely(self.which, outcome)) is not None:
+            return dense
         head = head_of(outcome, self.ending)
         if head.task == "value" or (self.which is None and head.task is None and head.binary):
             if self.of == "probability":

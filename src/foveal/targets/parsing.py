@@ -9,6 +9,7 @@ from foveal.engine.numerals import whole
 from foveal.errors import UnknownTarget
 from foveal.targets.against import Against
 from foveal.targets.classes import Class, Margin, OneClass
+from foveal.targets.dense import parse_dense
 from foveal.targets.group import Group
 from foveal.targets.labels import Labels
 from foveal.targets.neuron import Neuron
@@ -41,6 +42,10 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
     group:dog=151-268          … by a name of its own
     neuron:layer3:17           a channel of a layer, averaged
     neuron:layer3:17:4,9       at row 4, column 9
+    "box 0", "box dog"         of a detector, a box by number, best first, or the best of a class
+    "box 0 left"               where its left side is; top, right, bottom and all as well
+    "region dog"               of a segmentation, where dog is predicted; "region" is the largest
+    "region dog 120,80"        at row 120, column 80 of the output
 
     A class that is called like one of these is that class, as in Python.
     """
@@ -54,6 +59,8 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
         return value
     if text.startswith("group:"):
         return _group(text, labels)
+    if dense := parse_dense(text):
+        return dense
     if pair := _pair(text, labels):
         own = _operand(pair[0], PREDICTED, labels)
         if not _is_label(pair[1], labels) and (rivals := _RIVALS.fullmatch(pair[1].strip())):

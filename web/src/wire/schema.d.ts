@@ -2406,7 +2406,7 @@ export interface components {
          * @description A model: the name the page shows, what code loads it from, its classes.
          *
          *     Attributes:
-         *         task: "classes", "labels", "value", "embedding"; None where that is not known.
+         *         task: "classes", "labels", "value", "embedding", "regions", "boxes"; None where that is not known.
          *         input_size: (height, width) of its input, where that is known.
          *         notes: what a reader must know, such as random weights.
          */
@@ -2418,7 +2418,7 @@ export interface components {
             /** Labels */
             readonly labels: readonly string[];
             /** Task */
-            readonly task: ("classes" | "labels" | "value" | "embedding") | null;
+            readonly task: ("classes" | "labels" | "value" | "embedding" | "regions" | "boxes") | null;
             /** Input Size */
             readonly input_size: readonly number[] | null;
             /** Notes */

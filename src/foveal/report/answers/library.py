@@ -31,7 +31,7 @@ class ModelEntry(Wire):
     """A model: the name the page shows, what code loads it from, its classes.
 
     Attributes:
-        task: "classes", "labels", "value", "embedding"; None where that is not known.
+        task: "classes", "labels", "value", "embedding", "regions", "boxes"; None where that is not known.
         input_size: (height, width) of its input, where that is known.
         notes: what a reader must know, such as random weights.
     """
@@ -39,7 +39,7 @@ class ModelEntry(Wire):
     name: str
     source: str
     labels: list[str]
-    task: Literal["classes", "labels", "value", "embedding"] | None
+    task: Literal["classes", "labels", "value", "embedding", "regions", "boxes"] | None
     input_size: list[int] | None
     notes: list[str]
 

@@ -1,0 +1,69 @@
+"""What a class, or no target, means for a network that gives scores at each pixel, or boxes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import Tensor
+
+from foveal.engine.address import tensor_parts
+from foveal.engine.box_records import box_records
+from foveal.engine.numerals import whole
+from foveal.errors import TargetError, shown
+from foveal.targets.box import PARTS, Box, Part
+from foveal.targets.region import Region
+
+if TYPE_CHECKING:
+    from foveal.targets.target import ModelOutput, TargetScore
+
+ASSUMED = (
+    "the network's output at each pixel was read as scores of classes (a segmentation): if that is right, pass "
+    "task='regions'"
+)
+
+
+def decide_densely(which: int | str | Sequence[int | str] | None, outcome: ModelOutput) -> TargetScore | None:
+    """The region or the box that a class stands for; None where the network gives neither.
+
+    Raises:
+        TargetError: for a number where boxes are found, which could be that of a class or of a box.
+    """
+    kind = outcome.task or kind_of(outcome.output)
+    if kind == "boxes":
+        numbers = [which] if isinstance(which, int) else [] if which is None or isinstance(which, str) else which
+        if any(isinstance(number, int) for number in numbers):
+            raise TargetError(
+                f"this network finds boxes, and {shown(which)} may be the number of a class or of a box: say target="
+                "'box 0' or the label of a class (in Python foveal.Box(0))"
+            )
+        return Box(0 if which is None else which).decide(outcome)
+    if kind != "regions":
+        return None
+    verdict = Region(which).decide(outcome)
+    return verdict if outcome.task else replace(verdict, notes=(ASSUMED, *verdict.notes))
+
+
+def parse_dense(text: str) -> Box | Region | None:
+    """The target that "box …" or "region …" names; None for any other text."""
+    word, _, rest = text.strip().partition(" ")
+    if word == "box":
+        which, _, part = rest.strip().rpartition(" ")
+        which, part = (which, part) if part in PARTS else (rest.strip(), "class")
+        return Box(number if (number := whole(which)) is not None else which or 0, cast("Part", part))
+    if word != "region":
+        return None
+    pixel = re.fullmatch(r"(?P<of>.*?)\s*\b(?P<row>\d{1,9}),(?P<column>\d{1,9})", rest.strip(), re.ASCII)
+    of, where = (pixel["of"], (int(pixel["row"]), int(pixel["column"]))) if pixel else (rest.strip(), None)
+    return Region(of or None, where)
+
+
+def kind_of(output: Any) -> str:
+    """ "boxes", "regions", or "" where the output is something else."""
+    if box_records(output):
+        return "boxes"
+    parts = [output] if isinstance(output, Tensor) else [*tensor_parts(output).values()]
+    maps = [part for part in parts if part.ndim == 4 and part.is_floating_point() and part[0, 0].numel() > 1]
+    return "regions" if maps and not any(part.ndim in (1, 2) for part in parts) else ""

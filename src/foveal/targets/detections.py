@@ -1,0 +1,92 @@
+"""What a detector found: boxes, their classes and scores, image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from foveal.engine.box_records import BOXES, LABELS, SCORES, box_records
+from foveal.engine.model_errors import reason
+from foveal.errors import FovealError, TargetError, shown
+from foveal.targets.heads import describe_output
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+Reader: TypeAlias = Callable[[Any], "tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]"]
+"""What the network returned -> boxes (k, 4), labels (k,) and scores (k,), a list with an entry an image each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What was found in one image, best first.
+
+    Attributes:
+        boxes: left, top, right, bottom; attached to the graph where there is one.
+        labels: the class of each.
+        scores: how sure the detector is, mostly in 0 … 1; attached.
+    """
+
+    boxes: Float[Tensor, "k 4"]
+    labels: Int[Tensor, " k"]
+    scores: Float[Tensor, " k"]
+
+
+def read_detections(output: Any, read: Reader | None = None) -> list[Detections]:
+    """One an image.
+
+    Args:
+        output: what the network returned: a list with a record {"boxes", "labels", "scores"} an image, as torchvision's
+            detectors return it, or anything that `read` takes apart.
+
+    Raises:
+        TargetError: for anything else.
+    """
+    boxes, labels, scores = _read_by(read, output) if read else _records(output)
+    return [_sorted(*image) for image in zip(boxes, labels, scores, strict=True)]
+
+
+def _records(output: Any) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
+    records = box_records(output)
+    if records is None:
+        raise TargetError(
+            f"the model returned {describe_output(output)}, which is not a list of boxes, labels and scores (in Python "
+            "pass foveal.Box(…, read=function), where function(output) gives these three, each a list with a tensor "
+            "per image)"
+        )
+    boxes, labels, scores = ([record[key] for record in records] for key in (BOXES, LABELS, SCORES))
+    return boxes, labels, scores
+
+
+def _read_by(read: Reader, output: Any) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
+    name = getattr(read, "__name__", type(read).__name__)
+    try:
+        given = read(output)
+    except FovealError:
+        raise
+    except Exception as error:
+        raise TargetError(
+            f"{name} failed on what the model returned, {describe_output(output)}: {reason(error)}"
+        ) from error
+    if not isinstance(given, list | tuple) or len(given) != 3 or len({len(part) for part in given}) != 1:
+        raise TargetError(
+            f"{name} returned {shown(given)}: it must return boxes, labels and scores, each with an entry per image"
+        )
+    return given
+
+
+def _sorted(boxes: Tensor, labels: Tensor, scores: Tensor) -> Detections:
+    fits = boxes.ndim == 2 and boxes.shape[1] == 4 and labels.shape == scores.shape == boxes.shape[:1]
+    if not fits or not scores.is_floating_point():
+        raise TargetError(
+            f"boxes {tuple(boxes.shape)}, labels {tuple(labels.shape)} and scores {tuple(scores.shape)} of an image "
+            "must be (k, 4), (k,) and (k,)"
+        )
+    order = scores.detach().argsort(descending=True, stable=True)
+    if bool((order == torch.arange(len(order), device=order.device)).all()):
+        return Detections(boxes, labels, scores)
+    return Detections(boxes[order], labels[order], scores[order])
