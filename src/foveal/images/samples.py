@@ -92,6 +92,10 @@ def picture_of(samples: Samples, selection: Selection = AS_IT_IS) -> Decoded:
     meant = _range(samples, selection, colors)
     light, clipped = _light(colors, meant, samples, selection)
     notes = (*samples.notes, *range_notes(colors, meant), *clipped)
+    if float(light.min()) < 0 or float(light.max()) > 1:  # kept as they are, which no picture shows
+        values = colors.reshape(*colors.shape[:2], -1)
+        image, note = _composite(values, tuple(range(values.shape[2])))
+        return Decoded(image, (*notes, note), light.reshape(values.shape), samples.origin)
     opacity = _opacity(samples, meant, opaque)
     if opacity is not None and bool((opacity < 1).any()):
         notes = (*notes, "transparent parts shown over white")

@@ -40,7 +40,7 @@ def read(file: BinaryIO, selection: Selection) -> Samples:
         MissingExtra: without tifffile.
     """
     tifffile = import_reader(TIFF)
-    with quiet("tifffile"), tifffile.TiffFile(file) as opened:
+    with quiet("tifffile"), tifffile.TiffFile(file, name="picture.tif") as opened:
         pages = [page for page in opened.pages if not page.is_reduced and not page.is_mask]
         if not pages:
             raise ImageError("it has no pages.")
