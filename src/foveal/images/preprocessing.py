@@ -159,6 +159,11 @@ class Preprocessing:
         names = [field.name for field in fields(cls)]
         if not isinstance(saved, Mapping):
             raise ImageError(f"Cannot read the preprocessing: it is {shown(saved)}, not fields with values.")
+        if "transform" in saved:
+            raise ImageError(
+                f"Cannot read the preprocessing: it was the transform {shown(saved['transform'])}, which no file holds; "
+                "pass it again."
+            )
         unknown = sorted(set(saved) - set(names), key=str)
         if unknown:
             near = get_close_matches(str(unknown[0]), names, n=1)
