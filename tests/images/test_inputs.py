@@ -150,7 +150,7 @@ def test_colors_and_signed_values_of_a_dicom(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(dicom(colors, bits=8, kind="RGB"))
     plain = Preprocessing((64, 64), mean=(0.0,) * 3, std=(1.0,) * 3)
     np.testing.assert_allclose(seen(tmp_path / "a", plain)[0].transpose(1, 2, 0), colors / 255, atol=1e-6)
-    signed = (RAMP.astype(np.int16) - 1000)
+    signed = RAMP.astype(np.int16) - 1000
     (tmp_path / "a").write_bytes(dicom(signed, bits=16))
     values, _ = seen(tmp_path / "a", replace(GRAY, range=(-1000, 3095)))
     np.testing.assert_allclose(values[0], RAMP / 4095, atol=1e-6)

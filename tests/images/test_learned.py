@@ -1,4 +1,4 @@
-"""Preprocessing.of: a dot at a known place of the photo is found there by the map, whatever transform it went through."""
+"""Preprocessing.of: a dot at a known place of the photo is found there by the map, whatever the transform."""
 
 from __future__ import annotations
 
@@ -98,9 +98,7 @@ def test_what_is_learned_of_the_usual_is_what_is_known_of_it(photo: tuple[int, i
     known, found = read.geometry(photo), hidden.geometry(photo)
     np.testing.assert_allclose(found.scale, known.scale, rtol=2e-3)
     corners = [[0, 0], [64, 64]]
-    np.testing.assert_allclose(
-        found.points_to_input(known.points_to_photo(corners)), corners, atol=0.25
-    )
+    np.testing.assert_allclose(found.points_to_input(known.points_to_photo(corners)), corners, atol=0.25)
 
 
 def test_settings_of_timm_and_of_torchvisions_weights_are_read() -> None:
@@ -146,7 +144,9 @@ def test_what_cannot_be_learned_is_said(transform: Any, words: str) -> None:
 
 
 def _function(geometric: Any, tone: Any = lambda x: x) -> Any:
-    return lambda image: tone(torch.from_numpy(np.asarray(geometric(image), np.float32).transpose(2, 0, 1).copy() / 255))
+    return lambda image: tone(
+        torch.from_numpy(np.asarray(geometric(image), np.float32).transpose(2, 0, 1).copy() / 255)
+    )
 
 
 def _bent(image: Image.Image) -> Image.Image:

@@ -293,6 +293,8 @@ def _explanation(
 
 
 def _noise(preprocessing: Preprocessing, module: nn.Module) -> Tensor:
-    noise = torch.randn(1, len(preprocessing.mean), *preprocessing.size, generator=torch.Generator().manual_seed(0), device="cpu")
+    noise = torch.randn(
+        1, len(preprocessing.mean), *preprocessing.size, generator=torch.Generator().manual_seed(0), device="cpu"
+    )
     weight = weight_of(module)
     return noise if weight is None else noise.to(weight.device, weight.dtype)

@@ -1,6 +1,6 @@
 """DICOM through pydicom: stored values as the modality means them, and the window that the file declares (PS3.3, C.11).
 
-    stored ── rescale slope and intercept, or a modality table ──▶ modality's values ── window, or a table ──▶ gray
+stored ── rescale slope and intercept, or a modality table ──▶ modality's values ── window, or a table ──▶ gray
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def opened_dicom(file: BinaryIO) -> Iterator[Any]:
 
 def _stored(data: Any, number: int) -> NDArray[Any]:
     """The stored values of a frame, (H, W) or (H, W, 3)."""
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     try:
         return np.asarray(pixel_array(data, index=number))
@@ -83,7 +83,7 @@ def _stored(data: Any, number: int) -> NDArray[Any]:
 def _modality(data: Any, stored: NDArray[Any], number: int) -> NDArray[Any]:
     """What the values mean to the modality; whole numbers stay whole where they can."""
     if "ModalityLUTSequence" in data:
-        from pydicom.pixels import apply_modality_lut
+        from pydicom.pixels.processing import apply_modality_lut
 
         return np.asarray(apply_modality_lut(stored, data))
     slope, intercept = _rescaling(data, number)
@@ -107,7 +107,7 @@ def _window(
     if selection.range is not None:
         return values, None, False, ()
     if "VOILUTSequence" in of and len(of.VOILUTSequence):
-        from pydicom.pixels import apply_voi
+        from pydicom.pixels.processing import apply_voi
 
         gray = np.asarray(apply_voi(values, of))
         bits = int(of.VOILUTSequence[0].LUTDescriptor[2])
@@ -137,17 +137,17 @@ def _shaded(values: NDArray[Any], center: float, width: float, function: str) ->
     return values, Range(center - width / 2, center + width / 2, by), True
 
 
-def _colors(
-    data: Any, stored: NDArray[Any], kind: str, notes: tuple[str, ...], origin: dict[str, Any]
-) -> Samples:
+def _colors(data: Any, stored: NDArray[Any], kind: str, notes: tuple[str, ...], origin: dict[str, Any]) -> Samples:
     if kind == "PALETTE COLOR":
-        from pydicom.pixels import apply_color_lut
+        from pydicom.pixels.processing import apply_color_lut
 
         stored = np.asarray(apply_color_lut(stored, data))
         bits = int(data.RedPaletteColorLookupTableDescriptor[2])
     else:
         bits = int(data.BitsStored)
-    meant = None if bits == 8 and stored.dtype == np.uint8 else Range(0, 2**bits - 1, f"the file's depth of {bits} bits")
+    meant = (
+        None if bits == 8 and stored.dtype == np.uint8 else Range(0, 2**bits - 1, f"the file's depth of {bits} bits")
+    )
     return Samples(stored, meant, notes, opaque=stored.shape[2:] == (3,), origin=origin)
 
 

@@ -1,8 +1,8 @@
 """The preprocessing that somebody's transform is, learned by giving it pictures of known values.
 
-    black, white        which pixels of the input show the photo, and which numbers are black and white
-    a ramp in x, in y   how far to the right and down in the photo each of these pixels lies
-    red                 the order of the channels
+black, white        which pixels of the input show the photo, and which numbers are black and white
+a ramp in x, in y   how far to the right and down in the photo each of these pixels lies
+red                 the order of the channels
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class TransformPreprocessing(Preprocessing):
         return {"size": list(self.size), "channels": self.channels, "mean": list(self.mean), "std": list(self.std),
                 "transform": " ".join(str(self.transform).split())}  # fmt: skip
 
-    def changed(self, *args: object, **changes: object) -> NoReturn:  # type: ignore[override]
+    def changed(self, *args: object, **changes: object) -> NoReturn:
         """Raises ImageError: what a transform does is changed in the transform."""
         raise ImageError("Cannot change the preprocessing: it is a transform; change that, and pass it again.")
 

@@ -189,7 +189,9 @@ def _decoded(image: OneImage, selection: Selection = AS_IT_IS) -> tuple[Decoded,
         path = Path(os.fsdecode(image))
         return decode_file(path, selection), _named(path)
     if isinstance(image, Image.Image):
-        return _decode_opened(image, selection), _named(Path(os.fsdecode(getattr(image, "filename", "") or "image")), "image")
+        return _decode_opened(image, selection), _named(
+            Path(os.fsdecode(getattr(image, "filename", "") or "image")), "image"
+        )
     if isinstance(image, torch.Tensor):
         if image.ndim != 3:
             raise ImageError(f"Cannot read an image from a tensor of {image.dtype} {tuple(image.shape)}.")

@@ -128,8 +128,11 @@ def _plain(values: Any) -> Any:
 def _declared(image: Any) -> Range | None:
     """What the head says is to be shown as black and white (cal_min and cal_max); None where it says nothing."""
     black, white = float(image.header["cal_min"]), float(image.header["cal_max"])
-    return Range(black, white, "the file's cal_min and cal_max") if np.isfinite([black, white]).all() and white > black \
+    return (
+        Range(black, white, "the file's cal_min and cal_max")
+        if np.isfinite([black, white]).all() and white > black
         else None
+    )
 
 
 def _origin(image: Any) -> dict[str, Any]:

@@ -161,8 +161,8 @@ class Preprocessing:
             raise ImageError(f"Cannot read the preprocessing: it is {shown(saved)}, not fields with values.")
         if "transform" in saved:
             raise ImageError(
-                f"Cannot read the preprocessing: it was the transform {shown(saved['transform'])}, which no file holds; "
-                "pass it again."
+                f"Cannot read the preprocessing: it was the transform {shown(saved['transform'])}, which no file "
+                "holds; pass it again."
             )
         unknown = sorted(set(saved) - set(names), key=str)
         if unknown:

@@ -66,7 +66,9 @@ def _of_files(p: Preprocessing) -> list[str]:
     if not found and p.composite is not None and len(p.composite) not in (1, 3):
         found.append(f"composite must be three bands, or one, not {shown(p.composite)}")
     if (p.bands is None) == (p.channels == "bands"):
-        found.append(f"channels {shown(p.channels)} and bands {shown(p.bands)} contradict each other: leave channels out")
+        found.append(
+            f"channels {shown(p.channels)} and bands {shown(p.bands)} contradict each other: leave channels out"
+        )
     if p.frame is not None and not _count(p.frame):
         found.append(f"frame must be a whole number from 0, or None, not {shown(p.frame)}")
     if not _count(p.axis) or p.axis > 2:
