@@ -55,12 +55,12 @@ def read(file: BinaryIO, selection: Selection) -> Samples:
 def opened_dicom(file: BinaryIO) -> Iterator[Any]:
     """A file's data set; what pydicom itself raises on damage is an ImageError."""
     pydicom = import_reader(DICOM)
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     with quiet("pydicom"):
         try:
             yield pydicom.dcmread(file, force=True)
-        except InvalidDicomError as error:
+        except (InvalidDicomError, BytesLengthException) as error:
             raise ImageError(f"the file is damaged ({reason(error)}).") from error
         except AttributeError as error:  # an element that every picture has
             raise ImageError(f"it is no DICOM picture, or damaged ({reason(error)}).") from error
