@@ -13,7 +13,7 @@ from foveal.errors import ModelError, counted
 
 if TYPE_CHECKING:
     from foveal.images import Preprocessing
-    from foveal.images.preprocessing import Resize
+    from foveal.images.preprocessing_checks import Resize
     from foveal.models import Model
 
 
@@ -103,7 +103,7 @@ def _in_words(used: Preprocessing) -> str:
 
 
 def _resize(text: str | None) -> Resize | None:
-    from foveal.images.preprocessing import Resize
+    from foveal.images.preprocessing_checks import Resize
 
     ways: dict[str, Resize] = {way: way for way in get_args(Resize)}
     if text is not None and text not in ways:

@@ -34,6 +34,8 @@ def read(file: BinaryIO, selection: Selection) -> Samples:
         MissingExtra: without pydicom.
     """
     with opened_dicom(file) as data:
+        if not len(data):
+            raise ImageError("it is no DICOM file.")
         if "PixelData" not in data and "FloatPixelData" not in data and "DoubleFloatPixelData" not in data:
             raise ImageError(f"it has no pixels (modality {data.get('Modality', 'unknown')}).")
         check_size(int(data.Rows), int(data.Columns), int(data.SamplesPerPixel))

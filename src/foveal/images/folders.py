@@ -183,9 +183,11 @@ def _reasons(skipped: list[Path]) -> list[str]:
     """Why they are skipped, each reason with the number of files that it is about."""
     readable = [_reads(file) for file in skipped]
     missing = [None if reads else _reader(file) for file, reads in zip(skipped, readable, strict=True)]
-    reasons = []
-    for reader in dict.fromkeys(reader for reader in missing if reader):
-        reasons.append(f"{missing.count(reader)} {reader.kind}: pip install 'foveal[{reader.extra}]'")
+    reasons = [
+        f"{missing.count(reader)} {reader.kind}: pip install 'foveal[{reader.extra}]'"
+        for reader in dict.fromkeys(missing)
+        if reader
+    ]
     others = [
         _ending(file) for file, reads, reader in zip(skipped, readable, missing, strict=True) if not (reads or reader)
     ]

@@ -11,35 +11,50 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from foveal.errors import ImageError
-from foveal.images.preprocessing import Preprocessing
+from foveal.images.geometry import Geometry
 from foveal.images.probes import PROBED, axis_of, gray, noise, ramp
-from foveal.images.transform_classes import random_part, read_as_settings
+from foveal.images.transform_classes import random_part
 from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:
     from jaxtyping import Float32
     from numpy.typing import NDArray
 
-    from foveal.images.geometry import Geometry
+    Run: TypeAlias = Callable[[Image.Image], NDArray[np.float32]]
 
 LEVELS = (0, 51, 128, 204, 255)
+MOST_SIZES = 4096
+"""Sizes of photos for which it is remembered."""
+
 SAME = 1e-4
 """Inputs that differ by less are the same."""
 
 
-@dataclass(frozen=True)
-class TransformPreprocessing(Preprocessing):
-    """A transform that makes the network's input, and the way back to the photo that was learned from it."""
+@dataclass(frozen=True, eq=False)
+class LearnedTransform:
+    """A transform that makes the network's input, and the way back to the photo that was learned from it.
 
-    run: Callable[[Image.Image], NDArray[np.float32]] = field(default=lambda image: _unset(), repr=False, compare=False)
-    transform: object = None
-    _known: dict[tuple[int, int], Geometry] = field(default_factory=dict, repr=False, compare=False)
+    Attributes:
+        run: what it makes of a PIL image, (c, h, w).
+        size: (h, w) of that.
+        channels: "RGB", "BGR" or "L".
+        mean, std: (c,), so that an input is (pixel / 255 - mean) / std.
+        name: what it is, in one line.
+    """
+
+    run: Run
+    size: tuple[int, int]
+    channels: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    name: str
+    _known: dict[tuple[int, int], Geometry] = field(default_factory=dict, repr=False)
 
     def geometry(self, photo_size: tuple[int, int]) -> Geometry:
         """Where the pixels of a photo of (H, W) end up, as ramps of that size do.
@@ -48,7 +63,7 @@ class TransformPreprocessing(Preprocessing):
             ImageError: where it turns, mirrors or warps such a photo, or makes another size of it.
         """
         if photo_size not in self._known:
-            if len(self._known) > 4096:
+            if len(self._known) > MOST_SIZES:
                 self._known.clear()
             self._known[photo_size] = _geometry(self.run, photo_size, self.size)
         return self._known[photo_size]
@@ -56,71 +71,63 @@ class TransformPreprocessing(Preprocessing):
     def apply(
         self, photo: Image.Image | Float32[NDArray[np.float32], "H W c"]
     ) -> Float32[NDArray[np.float32], "c h w"]:
-        """The network's input, made by the transform."""
+        """The network's input; of more than 8 bits it gets 8.
+
+        Raises:
+            ImageError: where the input of this photo has another size.
+        """
         if not isinstance(photo, Image.Image):
             bits = np.round(np.clip(photo, 0, 1) * 255).astype(np.uint8)
             photo = Image.fromarray(np.broadcast_to(bits, (*bits.shape[:2], 3)).copy())
         out = self.run(photo)
-        if out.shape[1:] != self.size:
-            raise ImageError(
-                f"the transform makes {_sides(out)} of a photo of {photo.width}×{photo.height}, and "
-                f"{self.size[0]}×{self.size[1]} of others: give it a size that does not depend on the photo."
-            )
+        _check_sides(out.shape[1:], self.size, (photo.height, photo.width))
         return np.ascontiguousarray(out)
 
-    def notes(self, photo: Image.Image | Float32[NDArray[np.float32], "H W c"]) -> tuple[str, ...]:
-        """What is lost of a photo of more than 8 bits."""
-        return () if isinstance(photo, Image.Image) else ("the transform takes 8 bits, and the file has more",)
 
-    def to_dict(self) -> dict[str, Any]:
-        """What was learned; a transform itself cannot be written down, and `from_dict` says so."""
-        return {"size": list(self.size), "channels": self.channels, "mean": list(self.mean), "std": list(self.std),
-                "transform": " ".join(str(self.transform).split())}  # fmt: skip
+def readable(transform: Callable[..., Any], takes: str | None = None) -> Run:
+    """A function from a PIL image to (c, h, w) float32, of a transform that always does the same.
 
-    def changed(self, *args: object, **changes: object) -> NoReturn:
-        """Raises ImageError: what a transform does is changed in the transform."""
-        raise ImageError("Cannot change the preprocessing: it is a transform; change that, and pass it again.")
-
-
-def learned(transform: Callable[..., Any], takes: str | None = None) -> Preprocessing:
-    """See `Preprocessing.of`."""
-    if isinstance(transform, Preprocessing):
-        return transform
-    cannot = f"Cannot learn a preprocessing from a {type(transform).__name__}"
+    Raises:
+        ImageError: for one that is random, or takes or gives something else.
+    """
     if not callable(transform) or takes not in (None, "pil", "array"):
-        raise ImageError(f"{cannot}: pass a transform that can be called, and takes='pil' or 'array' or nothing.")
-    try:
-        return _learned(transform, takes)
-    except ImageError as error:
-        raise ImageError(f"{cannot}: {error}") from error
-
-
-def _learned(transform: Callable[..., Any], takes: str | None) -> Preprocessing:
+        raise ImageError("pass a transform that can be called, and takes='pil' or 'array' or nothing.")
     if part := random_part(transform):
         raise ImageError(f"{part} is random: pass the transform of the evaluation, not that of the training.")
-    with _random_state_kept():
+    with random_state_kept():
         run = _runner(transform, takes)
         photo = noise(PROBED)
         first = run(photo)
         if any(not np.array_equal(first, run(photo)) for _ in range(3)):
             raise ImageError("it is random: pass the transform of the evaluation, not that of the training.")
-        plain = read_as_settings(transform, (first.shape[1], first.shape[2]))
-        if plain is not None and all(_same(plain.apply(photo), run(photo)) for photo in (photo, noise((97, 61)))):
-            return plain
-        size = (first.shape[1], first.shape[2])
+    return run
+
+
+def learned(run: Run, transform: object) -> LearnedTransform:
+    """What `run` does, found out.
+
+    Raises:
+        ImageError: where it mirrors, turns or warps, or its numbers do not grow evenly with gray.
+    """
+    with random_state_kept():
+        first = run(noise(PROBED))
         black, white = _black_and_white(run)
         std = 1 / (white - black)
-        channels = _order(run, black, white)
-        made = TransformPreprocessing(
-            size, channels=channels, mean=tuple((-black * std).tolist()), std=tuple(std.tolist()), clip=False,
-            run=run, transform=transform,
-        )  # fmt: skip
+        mean = tuple((-black * std).tolist())
+        size, name = (first.shape[1], first.shape[2]), " ".join(str(transform).split())
+        made = LearnedTransform(run, size, _order(run, black, white), mean, tuple(std.tolist()), name)
         for photo_size in (PROBED, PROBED[::-1]):
             made.geometry(photo_size)
     return made
 
 
-def _runner(transform: Callable[..., Any], takes: str | None) -> Callable[[Image.Image], NDArray[np.float32]]:
+def is_same(run: Run, apply: Callable[[Image.Image], NDArray[np.float32]]) -> bool:
+    """Whether two ways to make an input agree on two pictures."""
+    with random_state_kept():
+        return all(_same(apply(photo), run(photo)) for photo in (noise(PROBED), noise((97, 61))))
+
+
+def _runner(transform: Callable[..., Any], takes: str | None) -> Run:
     """A function from a PIL image to (c, h, w), however the transform wants and gives it."""
     named = any(kind.__module__.startswith("albumentations") for kind in type(transform).__mro__)
 
@@ -165,7 +172,7 @@ def _input(given: Any) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
-def _black_and_white(run: Callable[[Image.Image], NDArray[np.float32]]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _black_and_white(run: Run) -> tuple[NDArray[Any], NDArray[Any]]:
     """(c,) what black and white become in the middle of the input."""
     each = np.stack([run(gray(PROBED, level)) for level in LEVELS]).astype(np.float64)
     middle = each[:, :, each.shape[2] // 2, each.shape[3] // 2]
@@ -178,7 +185,7 @@ def _black_and_white(run: Callable[[Image.Image], NDArray[np.float32]]) -> tuple
     return black, white
 
 
-def _order(run: Callable[[Image.Image], NDArray[np.float32]], black: NDArray[Any], white: NDArray[Any]) -> Any:
+def _order(run: Run, black: NDArray[Any], white: NDArray[Any]) -> str:
     if len(black) == 1:
         return "L"
     red = run(Image.new("RGB", PROBED[::-1], (255, 0, 0)))
@@ -188,21 +195,13 @@ def _order(run: Callable[[Image.Image], NDArray[np.float32]], black: NDArray[Any
     return "RGB" if share[0] >= share[2] else "BGR"
 
 
-def _geometry(
-    run: Callable[[Image.Image], NDArray[np.float32]], photo: tuple[int, int], size: tuple[int, int]
-) -> Geometry:
-    from foveal.images.geometry import Geometry
-
-    with _random_state_kept():
+def _geometry(run: Run, photo: tuple[int, int], size: tuple[int, int]) -> Geometry:
+    with random_state_kept():
         dark, light, down, right = (
             run(probe).astype(np.float64).mean(0)
             for probe in (gray(photo, 0), gray(photo, 255), ramp(photo, 0), ramp(photo, 1))
         )
-    if dark.shape != size:
-        raise ImageError(
-            f"the transform makes {dark.shape[0]}×{dark.shape[1]} of a photo of {photo[1]}×{photo[0]}, and "
-            f"{size[0]}×{size[1]} of others: give it a size that does not depend on the photo."
-        )
+    _check_sides(dark.shape, size, photo)
     span = light - dark
     shown = span > 0.5 * span.max()
     if not shown.any() or span.max() <= 0:
@@ -214,7 +213,7 @@ def _geometry(
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
+def random_state_kept() -> Iterator[None]:
     """The random numbers of Python, NumPy and torch go on afterwards as if nothing had been drawn."""
     import torch
 
@@ -231,9 +230,9 @@ def _same(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
     return a.shape == b.shape and bool(np.abs(a - b).max() < SAME)
 
 
-def _sides(out: NDArray[Any]) -> str:
-    return f"{out.shape[1]}×{out.shape[2]}"
-
-
-def _unset() -> NoReturn:
-    raise ImageError("Cannot run this preprocessing: it was made of a transform that is not here; pass it again.")
+def _check_sides(sides: tuple[int, ...], size: tuple[int, int], photo: tuple[int, int]) -> None:
+    if sides != size:
+        raise ImageError(
+            f"the transform makes {sides[0]}×{sides[1]} of a photo of {photo[1]}×{photo[0]}, and {size[0]}×{size[1]} "
+            "of others: give it a size that does not depend on the photo."
+        )

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from foveal.errors import ImageError, UnknownPreprocessing, shown
 from foveal.images.geometry import Geometry
-from foveal.images.preprocessing_checks import as_tuple, channel_count, problems, spread
+from foveal.images.preprocessing_checks import (
+    Channels,
+    Interpolation,
+    Resize,
+    as_tuple,
+    channel_count,
+    problems,
+    spread,
+)
 from foveal.images.selection import Selection
 
 if TYPE_CHECKING:
     from jaxtyping import Float32
     from numpy.typing import NDArray
 
-Resize = Literal["short", "exact", "pad"]
-Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-Channels = Literal["RGB", "BGR", "L", "bands"]
+    from foveal.images.learned import LearnedTransform
 
 # What Pillow makes of red, green and blue (ITU-R BT.601).
 GRAY = np.array([0.299, 0.587, 0.114], np.float32)
@@ -30,7 +36,7 @@ GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 # A sliver of a photo would grow to gigabytes when its short side is brought to size.
 LARGEST_RESIZE = 2**28
 
-OF_FILES = ("range", "clip", "bands", "composite", "frame", "axis")
+OF_FILES = ("range", "clip", "bands", "composite", "frame", "axis", "transform")
 """Settings that are written only where they are not as usual."""
 
 
@@ -57,6 +63,7 @@ class Preprocessing:
                     says, else the first three.
     frame           number of the frame, page or slice, from 0; None is the first, and the middle slice of a volume.
     axis            the axis of a volume, 0 to 2, along which slices are taken.
+    transform       what `of` learned of a transform, which then makes the input; settings above do not.
 
     The arithmetic is that of torchvision's `Resize`, `CenterCrop` and `Normalize` on a PIL image.
     """
@@ -74,6 +81,7 @@ class Preprocessing:
     composite: tuple[int, ...] | None = None
     frame: int | None = None
     axis: int = 2
+    transform: LearnedTransform | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("range", "bands", "composite"):
@@ -102,9 +110,21 @@ class Preprocessing:
             ImageError: for a transform that is random, turns, mirrors or warps the photo, or gives no input of one
                 or three channels that grows evenly with the gray of the photo.
         """
-        from foveal.images.learned import learned
+        from foveal.images.learned import is_same, learned, readable
+        from foveal.images.transform_classes import read_as_settings
 
-        return learned(transform, takes)
+        if isinstance(transform, Preprocessing):
+            return transform
+        try:
+            run = readable(transform, takes)
+            made = learned(run, transform)
+            settings = read_as_settings(transform)
+            if settings and is_same(run, (plain := cls(made.size, **settings)).apply):
+                return plain
+        except ImageError as error:
+            raise ImageError(f"Cannot learn a preprocessing from a {type(transform).__name__}: {error}") from error
+        channels: Any = made.channels
+        return cls(made.size, channels=channels, mean=made.mean, std=made.std, clip=False, transform=made)
 
     @property
     def selection(self) -> Selection:
@@ -113,6 +133,8 @@ class Preprocessing:
 
     def geometry(self, photo_size: tuple[int, int]) -> Geometry:
         """Where the pixels of a photo of (H, W) end up."""
+        if self.transform:
+            return self.transform.geometry(photo_size)
         resized = self._resized(photo_size)
         (height, width), (h, w) = photo_size, self.size
         offset = (_margin(resized[0], h), _margin(resized[1], w))
@@ -123,6 +145,8 @@ class Preprocessing:
         self, photo: Image.Image | Float32[NDArray[np.float32], "H W c"]
     ) -> Float32[NDArray[np.float32], "c h w"]:
         """The network's input, made from an upright photo: an image of 8 bits, or (H, W, 1 or 3) in 0..1."""
+        if self.transform:
+            return self.transform.apply(photo)
         if isinstance(photo, Image.Image) and self.channels == "bands":
             photo = np.asarray(photo.convert("RGB"), np.float32)[..., list(self.bands or ())] / np.float32(255)
         pixels = self._in_8_bits(photo) if isinstance(photo, Image.Image) else self._in_depth(photo)
@@ -134,7 +158,8 @@ class Preprocessing:
 
     def notes(self, photo: Image.Image | Float32[NDArray[np.float32], "H W c"]) -> tuple[str, ...]:
         """What a reader must know of how such a photo becomes the input."""
-        return ()
+        lost = self.transform is not None and not isinstance(photo, Image.Image)
+        return ("the transform takes 8 bits, and the file has more",) if lost else ()
 
     def undo(self, tensor: Float32[NDArray[np.float32], "c h w"]) -> NDArray[np.uint8]:
         """The (h, w, 3) image that a network input shows."""
@@ -149,14 +174,16 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a sidecar or manifest; `from_dict` reads them back."""
-        usual = {field.name: field.default for field in fields(self)}
-        said = {k: v for k, v in asdict(self).items() if k not in OF_FILES or v != usual[k]}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in said.items()}
+        usual = {one.name: one.default for one in fields(self) if one.name in OF_FILES}
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        plain = {k: v for k, v in said.items() if k not in usual or v != usual[k]}
+        plain |= {"transform": self.transform.name} if self.transform else {}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Preprocessing:
         """The preprocessing written in a sidecar; a field that is left out has its default."""
-        names = [field.name for field in fields(cls)]
+        names = [one.name for one in fields(cls) if one.name != "transform"]
         if not isinstance(saved, Mapping):
             raise ImageError(f"Cannot read the preprocessing: it is {shown(saved)}, not fields with values.")
         if "transform" in saved:
@@ -218,6 +245,8 @@ class Preprocessing:
         resize: Resize | None = None,
     ) -> Preprocessing:
         """The same with another size (h, w), mean, standard deviation or resize; see `named`."""
+        if self.transform:
+            raise ImageError("Cannot change the preprocessing: it is a transform; change that, and pass it again.")
         changes: dict[str, Any] = {"mean": self._for_each_channel(mean), "std": self._for_each_channel(std)}
         if size:
             short = self.resize_to and round(self.resize_to * min(size) / min(self.size))

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from foveal.errors import counted, shown
 
-if TYPE_CHECKING:
-    from foveal.images.preprocessing import Preprocessing
+Resize = Literal["short", "exact", "pad"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Channels = Literal["RGB", "BGR", "L", "bands"]
 
 LONGEST = 2**15  # pixels of an input's side
 SMALLEST, LARGEST = 1e-30, 1e30  # what single precision divides by, and holds
 LARGEST_FOR_UNIT_PIXELS = 8  # a mean or deviation above is one of pixels of 0 to 255, or of 12 bits
 MOST_BANDS = 4096
+
+
+class InputSettings(Protocol):
+    """The fields of a preprocessing, which may hold anything before they are checked."""
+
+    @property
+    def size(self) -> Any: ...
+    @property
+    def resize(self) -> Any: ...
+    @property
+    def resize_to(self) -> Any: ...
+    @property
+    def interpolation(self) -> Any: ...
+    @property
+    def channels(self) -> Any: ...
+    @property
+    def mean(self) -> Any: ...
+    @property
+    def std(self) -> Any: ...
+    @property
+    def range(self) -> Any: ...
+    @property
+    def clip(self) -> Any: ...
+    @property
+    def bands(self) -> Any: ...
+    @property
+    def composite(self) -> Any: ...
+    @property
+    def frame(self) -> Any: ...
+    @property
+    def axis(self) -> Any: ...
 
 
 def spread(value: object, count: int) -> object:
@@ -27,17 +59,15 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | range) else value
 
 
-def channel_count(p: Preprocessing) -> int:
+def channel_count(p: InputSettings) -> int:
     """How many channels the network's input has."""
     if p.channels == "bands":
         return len(p.bands) if isinstance(p.bands, tuple) else 0
     return 1 if p.channels == "L" else 3
 
 
-def problems(p: Preprocessing) -> list[str]:
+def problems(p: InputSettings) -> list[str]:
     """What is wrong, if anything."""
-    from foveal.images.preprocessing import Channels, Interpolation, Resize
-
     found = []
     if not (isinstance(p.size, tuple) and len(p.size) == 2 and all(_side(side) for side in p.size)):
         found.append(f"size must be two positive whole numbers (h, w) up to {LONGEST}, not {shown(p.size)}")
@@ -50,7 +80,7 @@ def problems(p: Preprocessing) -> list[str]:
     return found or [*_of_files(p), *_numbers(p)]
 
 
-def _of_files(p: Preprocessing) -> list[str]:
+def _of_files(p: InputSettings) -> list[str]:
     """Problems of what is chosen from a file."""
     found = []
     if p.range is not None and not (
@@ -76,7 +106,7 @@ def _of_files(p: Preprocessing) -> list[str]:
     return found
 
 
-def _numbers(p: Preprocessing) -> list[str]:
+def _numbers(p: InputSettings) -> list[str]:
     """Problems of the mean and the standard deviation."""
     found, count = [], channel_count(p)
     for name in ("mean", "std"):

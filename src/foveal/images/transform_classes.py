@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
-from foveal.errors import ImageError
-from foveal.images.preprocessing import Preprocessing
+from foveal.images.preprocessing_checks import Interpolation
 
 NO_EFFECT = {"ToTensor", "MaybeToTensor", "ToImage", "ToDtype", "ConvertImageDtype", "PILToTensor", "MaybePILToTensor"}
 
@@ -30,8 +29,8 @@ def random_part(transform: Any) -> str | None:
     return None
 
 
-def read_as_settings(transform: Any, size: tuple[int, int]) -> Preprocessing | None:
-    """Resize, central crop and normalization as `Preprocessing` has them; None for anything else.
+def read_as_settings(transform: Any) -> dict[str, Any] | None:
+    """The fields of a `Preprocessing` of resize, central crop and normalization; None for anything else.
 
     It is a guess by names: whoever asks has to compare what the two make of a photo.
     """
@@ -51,11 +50,9 @@ def read_as_settings(transform: Any, size: tuple[int, int]) -> Preprocessing | N
         elif name not in NO_EFFECT:
             return None
     found.pop("crop", None)
-    plain: dict[str, Any] = {"mean": (0.0,) * 3, "std": (1.0,) * 3, **found}
-    try:
-        return Preprocessing(size, **plain)
-    except ImageError:
-        return None
+    settings: dict[str, Any] = {"mean": (0.0,) * 3, "std": (1.0,) * 3, **found}
+    known = settings.get("interpolation", "bilinear") in get_args(Interpolation)
+    return settings if known and len(settings["mean"]) == len(settings["std"]) == 3 else None
 
 
 def _resize(part: Any) -> dict[str, Any]:
