@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float32
     from numpy.typing import NDArray
 
-    from foveal.images.learned import LearnedTransform
-
 # What Pillow makes of red, green and blue (ITU-R BT.601).
 GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -81,9 +79,14 @@ class Preprocessing:
     composite: tuple[int, ...] | None = None
     frame: int | None = None
     axis: int = 2
-    transform: LearnedTransform | None = field(default=None, repr=False)
+    transform: Any = field(default=None, repr=False)  # a LearnedTransform, which nothing reads from a file
 
     def __post_init__(self) -> None:
+        if isinstance(self.transform, str):
+            raise ImageError(
+                f"Cannot read the preprocessing: it was the transform {shown(self.transform)}, which no file holds; "
+                "pass it again."
+            )
         for name in ("range", "bands", "composite"):
             object.__setattr__(self, name, as_tuple(getattr(self, name)))
         if self.bands is not None and self.channels == "RGB":
@@ -134,7 +137,8 @@ class Preprocessing:
     def geometry(self, photo_size: tuple[int, int]) -> Geometry:
         """Where the pixels of a photo of (H, W) end up."""
         if self.transform:
-            return self.transform.geometry(photo_size)
+            made: Geometry = self.transform.geometry(photo_size)
+            return made
         resized = self._resized(photo_size)
         (height, width), (h, w) = photo_size, self.size
         offset = (_margin(resized[0], h), _margin(resized[1], w))
@@ -146,7 +150,8 @@ class Preprocessing:
     ) -> Float32[NDArray[np.float32], "c h w"]:
         """The network's input, made from an upright photo: an image of 8 bits, or (H, W, 1 or 3) in 0..1."""
         if self.transform:
-            return self.transform.apply(photo)
+            x: NDArray[np.float32] = self.transform.apply(photo)
+            return x
         if isinstance(photo, Image.Image) and self.channels == "bands":
             photo = np.asarray(photo.convert("RGB"), np.float32)[..., list(self.bands or ())] / np.float32(255)
         pixels = self._in_8_bits(photo) if isinstance(photo, Image.Image) else self._in_depth(photo)
@@ -183,14 +188,9 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Preprocessing:
         """The preprocessing written in a sidecar; a field that is left out has its default."""
-        names = [one.name for one in fields(cls) if one.name != "transform"]
+        names = [one.name for one in fields(cls)]
         if not isinstance(saved, Mapping):
             raise ImageError(f"Cannot read the preprocessing: it is {shown(saved)}, not fields with values.")
-        if "transform" in saved:
-            raise ImageError(
-                f"Cannot read the preprocessing: it was the transform {shown(saved['transform'])}, which no file "
-                "holds; pass it again."
-            )
         unknown = sorted(set(saved) - set(names), key=str)
         if unknown:
             near = get_close_matches(str(unknown[0]), names, n=1)
