@@ -71,7 +71,7 @@ def test_settings_are_shown_and_can_be_saved(words: str, channels: str, size: li
         ("nets.py:gray", "takes 1 channel and does not say .* --preprocessing gray --input-size 224"),
         ("nets.py:told", "takes 1 channel and does not say .* --preprocessing gray --input-size 48x40"),
         ("nets.py:color", "takes 3 channels and does not say .* --preprocessing imagenet"),
-        ("nets.py:five --input-size 32", "takes 5 channels, and foveal makes inputs of 1 or 3"),
+        ("nets.py:five --input-size 32", "takes 5 channels .* with bands, range, mean and std"),
         ("nets.py:gray --preprocessing imagenet", "convolution, 0, takes 1 channel, .* has 3; .* --preprocessing gray"),
         (
             "nets.py:color --preprocessing gray",

@@ -100,10 +100,10 @@ def test_what_a_folder_skips_is_a_note(command: str, shelf: Path) -> None:
     folder = Path("many") if command == "shortcuts" else shelf
     for name in ("c.jpg", "d.png"):
         (folder / name).unlink()
-    (folder / "scan.dcm").touch()
+    (folder / "scan.raw").touch()
     done = asked(command, shelf)
     assert done.exit_code == 0, done.output
-    assert done.stderr.count("note: skipped 1 of ") == 1 and "scan.dcm" in done.stderr
+    assert done.stderr.count("note: skipped 1 of ") == 1 and "scan.raw" in done.stderr
 
 
 def test_names_that_are_no_text_end_no_run(shelf: Path) -> None:

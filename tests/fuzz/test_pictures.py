@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import warnings
 from pathlib import Path
@@ -16,6 +17,7 @@ from foveal.images import Preprocessing, load_images
 from foveal.images.decode import decode_file
 from tests.fuzz.mutation import draw, limit, mutated_bytes, mutations
 from tests.images.deep_files import png, sgi, tiff
+from tests.images.made_files import bands_tiff, dicom, nifti
 
 COUNT = mutations(60)  # of each kind
 SMALL = Preprocessing((9, 8), "exact", mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -44,6 +46,12 @@ def exif() -> Image.Exif:
 
 def deep() -> np.ndarray[Any, Any]:
     return np.random.default_rng(0).integers(0, 65536, (24, 32, 3)).astype(np.uint16)
+
+
+def heic() -> bytes:
+    content = io.BytesIO()
+    pytest.importorskip("pillow_heif").from_pillow(scene()).save(content)
+    return content.getvalue()
 
 
 KINDS: dict[str, Any] = {
@@ -88,6 +96,14 @@ KINDS: dict[str, Any] = {
     "qoi": lambda: saved("QOI"),
     "blp": lambda: saved("BLP", "P"),
     "spider": lambda: saved("SPIDER", "F"),
+    "dicom": lambda: dicom(deep()[..., 0] >> 4, WindowCenter=2000, WindowWidth=3000),
+    "dicom frames": lambda: dicom(np.stack([deep()[..., 0] >> 4] * 2), RescaleSlope=0.5, RescaleIntercept=-3),
+    "dicom color": lambda: dicom((deep() >> 8).astype(np.uint8), bits=8, kind="RGB"),
+    "nifti": lambda: nifti((deep() >> 4).astype(np.int16), shown=(0, 4095)).to_bytes(),
+    "nifti gz": lambda: gzip.compress(nifti((deep() >> 4).astype(np.int16), shown=(0, 4095)).to_bytes()),
+    "tiff colors": lambda: bands_tiff(deep().astype(np.float32) / 65535, photometric="rgb"),
+    "tiff big": lambda: bands_tiff(deep(), photometric="rgb", bigtiff=True),
+    "heic": heic,
 }  # fmt: skip
 
 

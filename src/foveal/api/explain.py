@@ -309,7 +309,8 @@ def _everywhere(evidence: Attributions, asked: MethodRequest) -> list[str]:
 
 
 def _noise(preprocessing: Preprocessing, module: nn.Module) -> Tensor:
-    channels = 1 if preprocessing.channels == "L" else 3
-    noise = torch.randn(1, channels, *preprocessing.size, generator=torch.Generator().manual_seed(0), device="cpu")
+    noise = torch.randn(
+        1, len(preprocessing.mean), *preprocessing.size, generator=torch.Generator().manual_seed(0), device="cpu"
+    )
     weight = weight_of(module)
     return noise if weight is None else noise.to(weight.device, weight.dtype)

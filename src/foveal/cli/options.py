@@ -33,7 +33,9 @@ TASKS = ("classes", "labels", "value", "embedding", "regions", "boxes")
 
 Photos = Annotated[
     list[Path],
-    typer.Argument(metavar="PHOTO", show_default=False, help="Image files that Pillow reads, or folders of them."),
+    typer.Argument(
+        metavar="PHOTO", show_default=False, help="Image files, or folders of them (`foveal help inputs`: which)."
+    ),
 ]
 Methods = Annotated[
     list[str] | None,

@@ -13,7 +13,7 @@ from foveal.errors import ModelError, counted
 
 if TYPE_CHECKING:
     from foveal.images import Preprocessing
-    from foveal.images.preprocessing import Resize
+    from foveal.images.preprocessing_checks import Resize
     from foveal.models import Model
 
 
@@ -77,8 +77,8 @@ def _unknown(model: Model, name: str, channels: int | None) -> str:
     side = "x".join(map(str, dict.fromkeys(size))) if size else "224"
     if channels not in (None, 1, 3):
         return (
-            f"{name} takes {channels} channels, and foveal makes inputs of 1 or 3 channels from images: use it from "
-            "Python, with tensors."
+            f"{name} takes {channels} channels and does not say how an image becomes its input: add --preprocessing "
+            "FILE.json with bands, range, mean and std (`foveal help inputs`)."
         )
     takes = f"takes {counted(channels, 'channel')} and " if channels else ""
     return (
@@ -96,13 +96,14 @@ def _in_words(used: Preprocessing) -> str:
         "exact": f"images are scaled to {size}, whatever their proportions",
         "pad": f"images are padded to {size}",
     }[used.resize]
-    channels = "gray" if used.channels == "L" else used.channels
+    bands = ", ".join(map(str, used.bands or ()))
+    channels = {"L": "gray", "bands": f"bands {bands}"}.get(used.channels, used.channels)
     mean, std = (", ".join(f"{x:g}" for x in numbers) for numbers in (used.mean, used.std))
     return f"{placed}, {channels}, mean {mean}, std {std}"
 
 
 def _resize(text: str | None) -> Resize | None:
-    from foveal.images.preprocessing import Resize
+    from foveal.images.preprocessing_checks import Resize
 
     ways: dict[str, Resize] = {way: way for way in get_args(Resize)}
     if text is not None and text not in ways:

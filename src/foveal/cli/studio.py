@@ -50,7 +50,7 @@ def studio(
         typer.Argument(
             metavar="PHOTO",
             show_default=False,
-            help="Image files that Pillow reads, or folders of them (default: drawn scenes with known explanations).",
+            help="Image files, or folders of them (default: drawn scenes with known explanations).",
         ),
     ] = None,
     port: Annotated[

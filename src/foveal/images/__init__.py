@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from foveal.images.folders import is_folder, labeled_pictures, pictures_in
     from foveal.images.geometry import Geometry
     from foveal.images.load import Batch, ImageLike, Photo, load_images
+    from foveal.images.nifti import read_volume
     from foveal.images.place import Place
     from foveal.images.preprocessing import Preprocessing
+    from foveal.images.volume import Volume
 
 _HOME = {
     "Batch": "load",
@@ -24,6 +26,8 @@ _HOME = {
     "labeled_pictures": "folders",
     "load_images": "load",
     "pictures_in": "folders",
+    "read_volume": "nifti",
+    "Volume": "volume",
 }
 
 __all__ = [
@@ -33,10 +37,12 @@ __all__ = [
     "Photo",
     "Place",
     "Preprocessing",
+    "Volume",
     "is_folder",
     "labeled_pictures",
     "load_images",
     "pictures_in",
+    "read_volume",
 ]
 
 __getattr__ = lazily(__name__, _HOME)

@@ -18,7 +18,7 @@ from foveal.errors import ImageError
 from foveal.storage.reading import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import TypeAlias
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 FILLED = 0.5
 """A picture that spans less of its range than this may have been meant for another one."""
+
+FLAT = 0.1
+"""The same of a range that is declared: a picture may be dark, but hardly so flat."""
 
 BITS, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
 TIFF_RANGES = {"SMaxSampleValue": (340, 341), "MaxSampleValue": (280, 281)}
@@ -64,11 +67,19 @@ def range_of(image: Image.Image, values: NDArray[Any], path: Path | None) -> Ran
     """What the file says of its samples, by a TIFF's tags or a PNG's significant bits; else the usual."""
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
-        meant = _tiff_range(tags, values) or _real_range(values) or usual_range(values)
-        inverted = tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
-        return Range(meant.white, meant.black, meant.declared) if inverted else meant
+        return tiff_range(tags, values)
     declared = _png_range(path, values) if image.format == "PNG" and path else None
     return declared or usual_range(values)
+
+
+def tiff_range(tags: Mapping[int, Any], values: NDArray[Any]) -> Range:
+    """The range that a TIFF's tags, by their numbers, declare; else the usual."""
+    return _tiff_range(tags, values) or _real_range(values) or usual_range(values)
+
+
+def is_inverted(tags: Mapping[int, Any] | None) -> bool:
+    """Whether zero is white in a TIFF."""
+    return tags is not None and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
 
 
 def _real_range(values: NDArray[Any]) -> Range | None:
@@ -79,15 +90,15 @@ def _real_range(values: NDArray[Any]) -> Range | None:
     return Range(0, white, "the greatest value") if white else None
 
 
-def unit(values: NDArray[Any], meant: Range) -> Float32[NDArray[np.float32], ...]:
-    """Samples as 0 for black to 1 for white.
+def unit(values: NDArray[Any], meant: Range, *, bounded: bool = True) -> Float32[NDArray[np.float32], ...]:
+    """Samples as 0 for black to 1 for white; others beyond where these are no bounds.
 
     Raises:
-        ImageError: for samples beyond these, or that are no numbers.
+        ImageError: for samples beyond these bounds, or that are no numbers.
     """
     low, high = float(values.min()), float(values.max())
     least, most = sorted((meant.black, meant.white))
-    if not (low >= least and high <= most):  # also false for NaN
+    if bounded and not (low >= least and high <= most):  # also false for NaN
         by = f", as {meant.declared} says" if meant.declared else ""
         raise ImageError(
             f"pixels of type {values.dtype} must lie in {least:g}..{most:g}{by}, but these span {low:g} to {high:g}"
@@ -98,23 +109,33 @@ def unit(values: NDArray[Any], meant: Range) -> Float32[NDArray[np.float32], ...
 
 def _remedy(values: NDArray[Any], low: float, high: float, *, declared: bool) -> str:
     """What to do with pixels beyond their range."""
-    if declared or values.dtype.kind != "f" or not np.isfinite([low, high]).all():
+    if declared or not np.isfinite([low, high]).all():
         return ""
+    said = f"set range in the preprocessing to what black and white are, such as [{low:g}, {high:g}]"
+    if values.dtype.kind != "f":
+        return f": {said}"
     white = next((white for white in BYTES if low >= 0 and FILLED * white < high <= white), None)
     black = f"(pixels {'-' if low > 0 else '+'} {abs(low):g})" if low else "pixels"
-    return f": divide them by {white}" if white else f": pass {black} / {high - low:g}, with black at 0 and white at 1"
+    divided = f"divide them by {white}" if white else f"pass {black} / {high - low:g}, with black at 0 and white at 1"
+    return f": {divided}, or {said}"
 
 
 def range_notes(values: NDArray[Any], meant: Range) -> tuple[str, ...]:
     """What a reader must know of the range: where it is from, or that the picture does not fill it."""
-    if meant.declared:
-        return (f"black is {meant.black:g} and white {meant.white:g}, as {meant.declared} says",)
     low, high = float(values.min()), float(values.max())
+    if meant.declared:
+        least, most = sorted((meant.black, meant.white))
+        filled = max(0.0, min(high, most) - max(low, least)) / meant.span
+        flat = f"; the pixels span {low:g} to {high:g}, {100 * filled:.2g} % of it" if filled < FLAT else ""
+        return (f"black is {meant.black:g} and white {meant.white:g}, as {meant.declared} says{flat}",)
     if values.dtype == np.uint8 or values.dtype.kind == "b" or high - low >= FILLED * meant.span:
         return ()
     remedy = "scale it to floats with black at 0 and white at 1"
     if meant.white == 65535 and (guess := max(255, 2 ** int(high).bit_length() - 1)) < meant.white:
-        remedy = f"declare the range in the file (TIFF SMaxSampleValue, PNG sBIT), or pass pixels / {guess}"
+        remedy = (
+            f"declare the range in the file (TIFF SMaxSampleValue, PNG sBIT), set range in the preprocessing to "
+            f"[0, {guess}], or pass pixels / {guess}"
+        )
     kind = f"{values.dtype.itemsize * 8}-bit" if values.dtype.kind in "iu" else str(values.dtype)
     least, most = sorted((meant.black, meant.white))
     spans = f"{kind} pixels span {low:g} to {high:g} of {least:g} to {most:g}"

@@ -9,6 +9,8 @@ from pathlib import Path
 from PIL import Image, ImageFile
 
 from foveal.errors import FovealWarning, ImageError, printable
+from foveal.images.formats import DICOM, READERS, TIFF, Reader, is_dicom
+from foveal.storage.reading import opened
 from foveal.storage.run_record import own_files
 
 # What lies beside pictures and is none: notes, tables, weights, and what foveal itself writes.
@@ -25,7 +27,7 @@ def pictures_in(paths: Iterable[Path], *, but: Path | None = None) -> list[Path]
     """Files as they are, folders as the pictures in them and below, by name; `but` is left out of folders.
 
     What foveal wrote is left out of folders: results are not explained again. Warns of that, and of files that may be
-    pictures, but are of a kind that Pillow does not read here.
+    pictures, but are not read here: how many for which reason, and the names of the first.
 
     Raises:
         ImageError: for a folder without pictures, or nothing at all.
@@ -112,6 +114,27 @@ def _sorted_out(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
 
 
 def _reads(file: Path) -> bool:
+    """Whether files of this name, or that start so, are read by what is installed."""
+    reader = _reader(file)
+    if reader is not None and (reader.installed or reader is not TIFF):
+        return reader.installed
+    return _pillow_reads(file)
+
+
+def _reader(file: Path) -> Reader | None:
+    """What reads a file that Pillow does not: by its name, or where it has no ending, as in scanners' folders, by its
+    first bytes."""
+    ending = _ending(file).casefold()
+    if ending:
+        return next((reader for reader in READERS if ending in reader.endings), None)
+    try:
+        with opened(file) as content:
+            return DICOM if is_dicom(content.read(132)) else None
+    except OSError:
+        return None
+
+
+def _pillow_reads(file: Path) -> bool:
     """Whether Pillow opens files of this name; some kinds it only writes, or leaves to others."""
     kind = Image.registered_extensions().get(file.suffix.casefold(), "")
     if kind == "MPO":  # opened as JPEG
@@ -157,11 +180,27 @@ def _listed(skipped: list[Path], folder: Path) -> str:
 
 
 def _reasons(skipped: list[Path]) -> list[str]:
-    kinds = dict.fromkeys(_ending(file) for file in skipped if not _reads(file))
-    endings = [printable(kind) for kind in kinds if kind][:NAMED]
-    reasons = [f"Pillow reads no {', '.join(endings)} here: convert them to PNG or TIFF"] if endings else []
-    reasons += ["without an ending, they are not known to be images"] if "" in kinds else []
-    return reasons + (["not regular files, or links to nothing"] if any(map(_reads, skipped)) else [])
+    """Why they are skipped, each reason with the number of files that it is about."""
+    readable = [_reads(file) for file in skipped]
+    missing = [None if reads else _reader(file) for file, reads in zip(skipped, readable, strict=True)]
+    reasons = [
+        f"{missing.count(reader)} {reader.kind}: pip install 'foveal[{reader.extra}]'"
+        for reader in dict.fromkeys(missing)
+        if reader
+    ]
+    others = [
+        _ending(file) for file, reads, reader in zip(skipped, readable, missing, strict=True) if not (reads or reader)
+    ]
+    kinds = [kind for kind in dict.fromkeys(others) if kind]
+    if kinds:
+        named = ", ".join(printable(kind) for kind in kinds[:NAMED]) + (" and others" if len(kinds) > NAMED else "")
+        count = len(others) - others.count("")
+        reasons.append(f"{count}: nothing here reads {named}: convert them to PNG or TIFF")
+    if "" in others:
+        reasons.append(f"{others.count('')} without an ending: not known to be images")
+    if any(readable):
+        reasons.append(f"{sum(readable)}: not regular files, or links to nothing")
+    return reasons
 
 
 def _ending(file: Path) -> str:

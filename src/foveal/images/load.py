@@ -14,10 +14,12 @@ import torch
 from PIL import Image
 
 from foveal.errors import ImageError, printable
-from foveal.images.decode import Decoded, decode_array, decode_file, decode_image
+from foveal.images.decode import decode_array, decode_file, decode_image
 from foveal.images.geometry import Geometry
 from foveal.images.place import Place
 from foveal.images.planes import plane, plane_note
+from foveal.images.samples import Decoded
+from foveal.images.selection import AS_IT_IS, TO_LOOK_AT, Selection
 from foveal.images.size_notes import size_notes
 from foveal.images.tensors import check_plain, values_of
 from foveal.storage.reading import DAMAGE, reason
@@ -44,13 +46,15 @@ class Photo:
     """The upright original, what explanations are drawn on.
 
     `source` is where it came from: a path, "image", "array" or "tensor". `notes` say what had to be decided
-    to read it: which frame, what was put behind transparency, how a tensor's colors were rebuilt.
+    to read it: which frame, what was put behind transparency, how a tensor's colors were rebuilt. `origin` is where
+    its pixels lie in space, as its file says, for maps that go back out (`why.save_map`).
     """
 
     pixels: UInt8[NDArray[np.uint8], "H W 3"]
     geometry: Geometry
     source: str
     notes: tuple[str, ...] = ()
+    origin: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
@@ -78,7 +82,8 @@ class Batch:
 def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None = None, *, axes: int = 2) -> Batch:
     """The network's input and the photos to draw on.
 
-    A picture is a path, a PIL image, an array (H, W) or (H, W, 1..4) of whole numbers or of floats in 0..1, a
+    A picture is a path, a PIL image, an array (H, W) or (H, W, 1..4) of whole numbers or of floats in 0..1 (more bands
+    and other ranges where the preprocessing says which), a
     uint8 tensor (c, H, W), or a float tensor (c, h, w) or (n, c, h, w). Float tensors are taken as the network's
     input, as they are; everything else goes through `preprocessing`. Lists may mix them. The network's input is
     made of all bits that there are, the photo of 8.
@@ -118,9 +123,9 @@ def photo_of(image: OneImage) -> Photo:
     """
     if _is_input(image):
         return _photo_of_input(image, None, 2)
-    decoded, source = _decoded(image)
+    decoded, source = _decoded(image, TO_LOOK_AT)
     pixels = np.array(decoded.image)
-    return Photo(pixels, Geometry.identity((pixels.shape[0], pixels.shape[1])), source, decoded.notes)
+    return Photo(pixels, Geometry.identity((pixels.shape[0], pixels.shape[1])), source, decoded.notes, decoded.origin)
 
 
 def _taken_as(images: ImageLike) -> tuple[str, ...]:
@@ -159,7 +164,7 @@ def one_by_one(images: ImageLike, axes: int, depth: int = 0) -> Iterator[OneImag
 def _load(image: OneImage, preprocessing: Preprocessing | None, axes: int) -> tuple[torch.Tensor, Photo]:
     if _is_input(image):
         return image, _photo_of_input(image, preprocessing, axes)
-    decoded, source = _decoded(image)
+    decoded, source = _decoded(image, preprocessing.selection if preprocessing else TO_LOOK_AT)
     if preprocessing is None:
         raise ImageError(
             f"Cannot make a network input from {source!r}: the preprocessing of the network is not known; pass "
@@ -169,7 +174,8 @@ def _load(image: OneImage, preprocessing: Preprocessing | None, axes: int) -> tu
     pixels = np.array(decoded.image)
     geometry = preprocessing.geometry((pixels.shape[0], pixels.shape[1]))
     tensor = torch.from_numpy(preprocessing.apply(decoded.source))
-    return tensor, Photo(pixels, geometry, source, (*decoded.notes, *size_notes(geometry)))
+    notes = (*decoded.notes, *preprocessing.notes(decoded.source), *size_notes(geometry))
+    return tensor, Photo(pixels, geometry, source, notes, decoded.origin)
 
 
 def _is_input(image: object) -> TypeGuard[torch.Tensor]:
@@ -177,18 +183,20 @@ def _is_input(image: object) -> TypeGuard[torch.Tensor]:
     return isinstance(image, torch.Tensor) and image.is_floating_point()
 
 
-def _decoded(image: OneImage) -> tuple[Decoded, str]:
+def _decoded(image: OneImage, selection: Selection = AS_IT_IS) -> tuple[Decoded, str]:
     """The upright RGB picture and where it came from."""
     if isinstance(image, (str, os.PathLike)):
         path = Path(os.fsdecode(image))
-        return decode_file(path), _named(path)
+        return decode_file(path, selection), _named(path)
     if isinstance(image, Image.Image):
-        return _decode_opened(image), _named(Path(os.fsdecode(getattr(image, "filename", "") or "image")), "image")
+        return _decode_opened(image, selection), _named(
+            Path(os.fsdecode(getattr(image, "filename", "") or "image")), "image"
+        )
     if isinstance(image, torch.Tensor):
         if image.ndim != 3:
             raise ImageError(f"Cannot read an image from a tensor of {image.dtype} {tuple(image.shape)}.")
-        return _decode_array(values_of(image).transpose(1, 2, 0)), "tensor"
-    return _decode_array(image), "array"
+        return _decode_array(values_of(image).transpose(1, 2, 0), selection), "tensor"
+    return _decode_array(image, selection), "array"
 
 
 def _named(path: Path, plain: str = "") -> str:
@@ -197,30 +205,32 @@ def _named(path: Path, plain: str = "") -> str:
     return name if name == plain or name not in NO_FILE else f"./{name}"
 
 
-def _decode_opened(image: Image.Image) -> Decoded:
+def _decode_opened(image: Image.Image, selection: Selection) -> Decoded:
     """A picture that the caller opened; one that was not loaded yet can be read from its file once more."""
     path = Path(os.fsdecode(getattr(image, "filename", "") or ""))
     try:
         again = (lambda: Image.open(path)) if path.is_file() else None
-        return decode_image(image, path if again else None, again)
+        return decode_image(image, path if again else None, again, selection)
     except ImageError as error:
         raise ImageError(f"Cannot read the PIL image {str(path)!r}: {error}") from error
     except DAMAGE as error:
         raise ImageError(f"Cannot read the PIL image {str(path)!r}: {reason(error)}.") from error
 
 
-def _decode_array(array: NDArray[Any]) -> Decoded:
-    """Pixels as numpy, OpenCV or imageio give them: (H, W) or (H, W, 1..4)."""
+def _decode_array(array: NDArray[Any], selection: Selection) -> Decoded:
+    """Pixels as numpy, OpenCV or imageio give them: (H, W) or (H, W, 1..4); more where bands are chosen."""
     shape = array.shape
-    if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or 0 in shape or shape[2:] > (4,):
+    too_many = selection.bands is None and selection.asks and shape[2:] > (4,)
+    if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or 0 in shape or too_many:
         raise ImageError(
             f"Cannot read an image from an array of {array.dtype} {shape}: pass pixels (H, W) or "
-            "(H, W, 1 to 4), or a float tensor (c, h, w) if it is the network's input."
+            "(H, W, 1 to 4), or with bands in the preprocessing (H, W, c), or a float tensor (c, h, w) if it is the "
+            "network's input."
         )
     if np.ma.is_masked(array):
         raise ImageError(f"Cannot read an image from an array of shape {shape} with masked pixels: fill them first.")
     try:
-        return decode_array(np.asarray(array))
+        return decode_array(np.asarray(array), selection)
     except ImageError as error:
         raise ImageError(f"Cannot read an image from an array of shape {shape}: {error}") from error
 

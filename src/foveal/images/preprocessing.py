@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from foveal.errors import ImageError, UnknownPreprocessing, counted, shown
+from foveal.errors import ImageError, UnknownPreprocessing, shown
 from foveal.images.geometry import Geometry
+from foveal.images.preprocessing_checks import (
+    Channels,
+    Interpolation,
+    Resize,
+    as_tuple,
+    channel_count,
+    problems,
+    spread,
+)
+from foveal.images.selection import Selection
 
 if TYPE_CHECKING:
     from jaxtyping import Float32
     from numpy.typing import NDArray
-
-Resize = Literal["short", "exact", "pad"]
-Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-Channels = Literal["RGB", "BGR", "L"]
 
 # What Pillow makes of red, green and blue (ITU-R BT.601).
 GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 
 # A sliver of a photo would grow to gigabytes when its short side is brought to size.
 LARGEST_RESIZE = 2**28
-LONGEST = 2**15  # pixels of an input's side
-SMALLEST, LARGEST = 1e-30, 1e30  # what single precision divides by, and holds
-LARGEST_FOR_UNIT_PIXELS = 8  # a mean or deviation above is one of pixels of 0 to 255, or of 12 bits
+
+OF_FILES = ("range", "clip", "bands", "composite", "frame", "axis", "transform")
+"""Settings that are written only where they are not as usual."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,18 @@ class Preprocessing:
     channels        order of the input's channels; "L" is one gray channel.
     mean, std       one number a channel, in that order, or one number for all, for pixels scaled to 0..1.
 
+    What follows is for files of more than 8 bits, more than three bands, or several pictures (docs/inputs.md):
+
+    range           the file's values that are black and white, 0 and 1 here; None is what the file or its bits say.
+    clip            what lies beyond the range is cut to 0 and 1, with a note; False keeps it, so that range=(0, 1)
+                    and clip=False leave values in the file's own units for mean and std.
+    bands           numbers of the file's bands that are the channels, in that order, from 0.
+    composite       the three bands that overlays show as red, green and blue (or one, in gray); None is what the file
+                    says, else the first three.
+    frame           number of the frame, page or slice, from 0; None is the first, and the middle slice of a volume.
+    axis            the axis of a volume, 0 to 2, along which slices are taken.
+    transform       what `of` learned of a transform, which then makes the input; settings above do not.
+
     The arithmetic is that of torchvision's `Resize`, `CenterCrop` and `Normalize` on a PIL image.
     """
 
@@ -55,16 +73,72 @@ class Preprocessing:
     channels: Channels = "RGB"
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    range: tuple[float, float] | None = None
+    clip: bool = True
+    bands: tuple[int, ...] | None = None
+    composite: tuple[int, ...] | None = None
+    frame: int | None = None
+    axis: int = 2
+    transform: Any = field(default=None, repr=False)  # a LearnedTransform, which nothing reads from a file
 
     def __post_init__(self) -> None:
-        count = 1 if self.channels == "L" else 3
-        for name, one_for_each in (("size", 2), ("mean", count), ("std", count)):
-            object.__setattr__(self, name, _spread(getattr(self, name), one_for_each))
-        for problem in _problems(self):
+        if isinstance(self.transform, str):
+            raise ImageError(
+                f"Cannot read the preprocessing: it was the transform {shown(self.transform)}, which no file holds; "
+                "pass it again."
+            )
+        for name in ("range", "bands", "composite"):
+            object.__setattr__(self, name, as_tuple(getattr(self, name)))
+        if self.bands is not None and self.channels == "RGB":
+            object.__setattr__(self, "channels", "bands")
+        for name, count in (("size", 2), ("mean", channel_count(self)), ("std", channel_count(self))):
+            object.__setattr__(self, name, spread(getattr(self, name), count))
+        for problem in problems(self):
             raise ImageError(f"Cannot use this preprocessing: {problem}.")
+
+    @classmethod
+    def of(cls, transform: Callable[..., Any], *, takes: str | None = None) -> Preprocessing:
+        """The preprocessing that a transform of torchvision, timm or albumentations is, or any of one's own.
+
+            why = foveal.explain(my_module, "bird.jpg", preprocessing=foveal.Preprocessing.of(my_transform))
+
+        The transform itself makes the network's input. Where each pixel of it lies in the photo, what its numbers
+        are for black and white, and which channel is red is learned by giving it pictures of known values.
+
+        Args:
+            transform: takes a PIL image (or an array, as albumentations does) and returns the network's input.
+            takes: "pil" or "array" (H, W, 3) of 8 bits; if left out, what the transform accepts.
+
+        Raises:
+            ImageError: for a transform that is random, turns, mirrors or warps the photo, or gives no input of one
+                or three channels that grows evenly with the gray of the photo.
+        """
+        from foveal.images.learned import is_same, learned, readable
+        from foveal.images.transform_classes import read_as_settings
+
+        if isinstance(transform, Preprocessing):
+            return transform
+        try:
+            run = readable(transform, takes)
+            made = learned(run, transform)
+            settings = read_as_settings(transform)
+            if settings and is_same(run, (plain := cls(made.size, **settings)).apply):
+                return plain
+        except ImageError as error:
+            raise ImageError(f"Cannot learn a preprocessing from a {type(transform).__name__}: {error}") from error
+        channels: Any = made.channels
+        return cls(made.size, channels=channels, mean=made.mean, std=made.std, clip=False, transform=made)
+
+    @property
+    def selection(self) -> Selection:
+        """What of a file becomes the picture."""
+        return Selection(self.range, self.clip, self.bands, self.composite, self.frame, self.axis)
 
     def geometry(self, photo_size: tuple[int, int]) -> Geometry:
         """Where the pixels of a photo of (H, W) end up."""
+        if self.transform:
+            made: Geometry = self.transform.geometry(photo_size)
+            return made
         resized = self._resized(photo_size)
         (height, width), (h, w) = photo_size, self.size
         offset = (_margin(resized[0], h), _margin(resized[1], w))
@@ -75,6 +149,11 @@ class Preprocessing:
         self, photo: Image.Image | Float32[NDArray[np.float32], "H W c"]
     ) -> Float32[NDArray[np.float32], "c h w"]:
         """The network's input, made from an upright photo: an image of 8 bits, or (H, W, 1 or 3) in 0..1."""
+        if self.transform:
+            x: NDArray[np.float32] = self.transform.apply(photo)
+            return x
+        if isinstance(photo, Image.Image) and self.channels == "bands":
+            photo = np.asarray(photo.convert("RGB"), np.float32)[..., list(self.bands or ())] / np.float32(255)
         pixels = self._in_8_bits(photo) if isinstance(photo, Image.Image) else self._in_depth(photo)
         if self.channels == "BGR":
             pixels = pixels[..., ::-1]
@@ -82,23 +161,34 @@ class Preprocessing:
         ground = mean if self.resize == "pad" else np.zeros_like(mean)
         return np.ascontiguousarray(((self._framed(pixels, ground) - mean) / std).transpose(2, 0, 1))
 
+    def notes(self, photo: Image.Image | Float32[NDArray[np.float32], "H W c"]) -> tuple[str, ...]:
+        """What a reader must know of how such a photo becomes the input."""
+        lost = self.transform is not None and not isinstance(photo, Image.Image)
+        return ("the transform takes 8 bits, and the file has more",) if lost else ()
+
     def undo(self, tensor: Float32[NDArray[np.float32], "c h w"]) -> NDArray[np.uint8]:
         """The (h, w, 3) image that a network input shows."""
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         pixels = tensor.transpose(1, 2, 0) * std + mean
         if self.channels == "BGR":
             pixels = pixels[..., ::-1]
+        if self.channels == "bands":
+            pixels = pixels[..., self._shown_channels()]
         gray_or_rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
         return np.round(np.clip(gray_or_rgb, 0, 1) * 255).astype(np.uint8)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a sidecar or manifest; `from_dict` reads them back."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        usual = {one.name: one.default for one in fields(self) if one.name in OF_FILES}
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        plain = {k: v for k, v in said.items() if k not in usual or v != usual[k]}
+        plain |= {"transform": self.transform.name} if self.transform else {}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Preprocessing:
         """The preprocessing written in a sidecar; a field that is left out has its default."""
-        names = [field.name for field in fields(cls)]
+        names = [one.name for one in fields(cls)]
         if not isinstance(saved, Mapping):
             raise ImageError(f"Cannot read the preprocessing: it is {shown(saved)}, not fields with values.")
         unknown = sorted(set(saved) - set(names), key=str)
@@ -155,6 +245,8 @@ class Preprocessing:
         resize: Resize | None = None,
     ) -> Preprocessing:
         """The same with another size (h, w), mean, standard deviation or resize; see `named`."""
+        if self.transform:
+            raise ImageError("Cannot change the preprocessing: it is a transform; change that, and pass it again.")
         changes: dict[str, Any] = {"mean": self._for_each_channel(mean), "std": self._for_each_channel(std)}
         if size:
             short = self.resize_to and round(self.resize_to * min(size) / min(self.size))
@@ -169,6 +261,12 @@ class Preprocessing:
             return None
         each = tuple(numbers) if isinstance(numbers, Sequence) else (numbers,)
         return each * (len(self.mean) if len(each) == 1 else 1)
+
+    def _shown_channels(self) -> list[int]:
+        """The channels of the composite, as far as the network has them, else the first three or the first."""
+        bands = self.bands or ()
+        wanted = [bands.index(band) for band in self.composite or () if band in bands]
+        return wanted if len(wanted) in (1, 3) else [0, 1, 2] if len(bands) >= 3 else [0]
 
     def _in_8_bits(self, photo: Image.Image) -> NDArray[np.float32]:
         """The resized pixels, rounded to 8 bits as torchvision has them."""
@@ -188,8 +286,9 @@ class Preprocessing:
             )
             for band in range(photo.shape[2])
         ]
-        pixels = np.stack([np.asarray(band, np.float32) for band in bands], 2).clip(0, 1)
-        return pixels if self.channels == "L" else np.broadcast_to(pixels, (height, width, 3))
+        pixels = np.stack([np.asarray(band, np.float32) for band in bands], 2)
+        pixels = pixels.clip(0, 1) if self.clip else pixels
+        return pixels if self.channels in ("L", "bands") else np.broadcast_to(pixels, (height, width, 3))
 
     def _resized(self, photo_size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) of the whole photo after resizing, before crop or pad."""
@@ -222,53 +321,6 @@ class Preprocessing:
 def _margin(length: int, kept: int) -> int:
     """What is cut off before the central `kept`, or minus what is added; rounded as torchvision does."""
     return round((length - kept) / 2) if length >= kept else -((kept - length) // 2)
-
-
-def _spread(value: object, count: int) -> object:
-    """One number as so many, a list as a tuple; anything else as it is."""
-    if isinstance(value, list):
-        return tuple(value)
-    return (value,) * count if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _problems(p: Preprocessing) -> list[str]:
-    """What is wrong with these settings, in words."""
-    problems = []
-    if not (isinstance(p.size, tuple) and len(p.size) == 2 and all(_whole(side) for side in p.size)):
-        problems.append(f"size must be two positive whole numbers (h, w) up to {LONGEST}, not {shown(p.size)}")
-    if p.resize_to is not None and not _whole(p.resize_to):
-        problems.append(f"resize_to must be a positive whole number up to {LONGEST} or None, not {shown(p.resize_to)}")
-    for name, choices in (("resize", Resize), ("interpolation", Interpolation), ("channels", Channels)):
-        value = getattr(p, name)
-        if not isinstance(value, str) or value not in get_args(choices):
-            problems.append(f"{name} must be one of {', '.join(get_args(choices))}, not {shown(value)}")
-    count = 1 if p.channels == "L" else 3
-    for name in ("mean", "std"):
-        numbers = getattr(p, name)
-        if not (isinstance(numbers, tuple) and len(numbers) == count and all(_number(x) for x in numbers)):
-            wanted = counted(count, "number")
-            problems.append(f"{name} must be {wanted} for channels={shown(p.channels)}, not {shown(numbers)}")
-        elif max(map(abs, numbers)) > LARGEST_FOR_UNIT_PIXELS:
-            problems.append(
-                f"{name} {shown(_fewest(numbers))} looks like a number for pixels of 0 to 255, and here pixels are "
-                "scaled to 0..1: divide mean and std by 255"
-            )
-        elif name == "std" and min(numbers) <= SMALLEST:
-            problems.append(f"std must be positive, not {shown(numbers)}")
-    return problems
-
-
-def _fewest(numbers: tuple[float, ...]) -> float | tuple[float, ...]:
-    """One number where all are the same."""
-    return numbers[0] if len(set(numbers)) == 1 else numbers
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LONGEST
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 PRESETS = {

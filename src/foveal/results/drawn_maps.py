@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foveal.engine.address import INPUT
@@ -12,6 +13,8 @@ from foveal.render.drawing import Drawing, ScaleRule, scale_of
 from foveal.results.result import checked_index
 
 if TYPE_CHECKING:
+    import os
+
     from jaxtyping import Float
     from numpy.typing import NDArray
     from PIL import Image
@@ -52,6 +55,27 @@ class DrawnMaps:
         i = checked_index(i, len(self))
         place = self.where.get(self.layer if layer is None else layer)
         return self.photos[i].geometry.map_to_photo(plane(self._map(layer)[i]), place=place)
+
+    def save_map(self, file: str | os.PathLike[str], i: int = 0, *, layer: str | None = None) -> Path:
+        """Image i's raw map as a file that lies where the picture lay: GeoTIFF, NIfTI or DICOM, by its ending.
+
+            why.save_map("scene-map.tif")    # real numbers in the scene's pixels, with its coordinates
+
+        Args:
+            file: .tif or .tiff for any picture (with coordinates where it came from a GeoTIFF); .nii or .nii.gz for one
+                from a NIfTI file; .dcm for one from a DICOM file, as a Parametric Map of real numbers.
+            layer: as in `overlay`.
+
+        Raises:
+            ResultError: for another ending, or a picture that came from another kind of file.
+            MissingExtra: without nibabel or pydicom.
+        """
+        from foveal.results.map_file import save_map
+
+        name = self.layer if layer is None else layer
+        i = checked_index(i, len(self))
+        map, photo = self._map(name)[i], self.photos[i]
+        return save_map(Path(file), map, photo, None if map.ndim > 2 else self.on_photo(i, layer=name), name)
 
     def overlay(
         self,

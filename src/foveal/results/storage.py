@@ -34,6 +34,7 @@ def write_photo(folder: Path, photo: Photo, stem: str) -> dict[str, Any]:
         "source": photo.source,
         "notes": list(photo.notes),
         "geometry": photo.geometry.to_dict(),
+        **({"origin": dict(photo.origin)} if photo.origin else {}),
     }
 
 
@@ -45,7 +46,7 @@ def read_photo(saved: Saved, described: Mapping[str, Any]) -> Photo:
         with Image.open(file, formats=["PNG"]) as image:
             pixels = np.array(image.convert("RGB"))
     geometry = Geometry.from_dict(described["geometry"])
-    return Photo(pixels, geometry, described["source"], tuple(described["notes"]))
+    return Photo(pixels, geometry, described["source"], tuple(described["notes"]), described.get("origin"))
 
 
 def write_picture(folder: Path, image: Image.Image, stem: str) -> str:
