@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from foveal.api.map_sources import MapSource, by_name, collect_maps, target_of
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.perturbed_score import SAID, Of, perturbed_scores
-from foveal.attribution.prepare import check_pictures, prepare
+from foveal.attribution.prepare import prepare
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerName
@@ -89,14 +89,13 @@ def audit(
     context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
-    check_pictures(context.batch, "audits")
     maps = collect_maps(context, many, cast("str | None", layer))
     n, done, tests = len(context.photos), 0, []
     with perturbed_scores(context, of) as asked:
         for name, entry in maps.items():
             for i, question in enumerate(asked):
                 x = context.x[i : i + 1]
-                where = marked(entry.maps[i], (x.shape[2], x.shape[3]), area, seed, entry.place)
+                where = marked(entry.maps[i], x.shape[2:], area, seed, entry.place)
                 share = 0.0 if where is None else float(where.double().mean())
                 scores = [] if where is None else _asked(question, x, where, draws, fill, seed)
                 said = question.label, SAID[question.of], question.whole
@@ -111,7 +110,7 @@ def audit(
 
 
 def marked(
-    map: Float[Tensor, "h w"], size: tuple[int, int], area: float | None, seed: int = 0, place: Place | None = None
+    map: Float[Tensor, "h w"], size: Sequence[int], area: float | None, seed: int = 0, place: Place | None = None
 ) -> Bool[Tensor, "h2 w2"] | None:
     """The most important pixels of a map whose cells lie at `place`; None where it marks nothing."""
     if not bool(torch.isfinite(map).all()) or not bool((map > 0).any()):
@@ -134,12 +133,11 @@ def elsewhere(where: Bool[Tensor, "h w"], draws: int, seed: int = 0, *, shared: 
             tries has so little, the one that has least is taken.
     """
     random = np.random.default_rng(seed)
-    h, w = where.shape
     size = max(int(where.sum()), 1)
 
     def draw() -> tuple[float, Tensor]:
-        flips = [dim for dim in (0, 1) if random.random() < 0.5]
-        shape = where.flip(flips).roll((int(random.integers(h)), int(random.integers(w))), (0, 1))
+        flips = [dim for dim in range(where.ndim) if random.random() < 0.5]
+        shape = where.flip(flips).roll([int(random.integers(side)) for side in where.shape], [*range(where.ndim)])
         return float((shape & where).sum()) / size, shape
 
     shapes = []
@@ -150,7 +148,7 @@ def elsewhere(where: Bool[Tensor, "h w"], draws: int, seed: int = 0, *, shared: 
                 break
             best = min(best, draw(), key=lambda drawn: drawn[0])
         shapes.append(best[1])
-    return torch.stack(shapes) if shapes else where.new_empty((0, h, w))
+    return torch.stack(shapes) if shapes else where.new_empty((0, *where.shape))
 
 
 def _asked(

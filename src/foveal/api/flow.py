@@ -171,9 +171,10 @@ def _flow(plan: FlowPlan, passed: PassResult, seconds: float) -> Flow:
             )
         if not bool(torch.isfinite(maps[layer]).all()):
             raise MethodError(f"the flow at {layer} is not finite: activations or gradients overflow; use float32")
-        total = signed[layer].double().sum((1, 2))
+        space = tuple(range(1, signed[layer].ndim))
+        total = signed[layer].double().sum(space)
         measured[layer] = {
-            "kept": kept[layer].double().mean((1, 2)).tolist(),
+            "kept": kept[layer].double().mean(space).tolist(),
             "total": total.tolist(),
             "offset": (_start(plan, passed, total) - total).tolist(),
             "residual": _numbers(passed, "residual", layer, total),

@@ -96,6 +96,11 @@ def plan_of(
     chosen = chosen_reference(
         reference, used=coefficients == "difference", hint="give coefficients='difference', too, to compare with it"
     )
+    if context.x.ndim != 4 and (how.mode != "exact" or coefficients == "difference"):
+        raise MethodError(
+            f"flows of mode {how.mode!r} and coefficients {coefficients!r} so far are of images (n, c, h, w), and "
+            f"these are {tuple(context.x.shape)}: leave mode and coefficients out"
+        )
     layers = context.every_layer(layer)
     if coefficients != "difference":
         return FlowPlan(context, layers, abandonment, how, _rules(context, coefficients))

@@ -15,6 +15,7 @@ from foveal.attribution.passes import forward_backward
 from foveal.attribution.placing import whereabouts
 from foveal.attribution.prepare import prepare
 from foveal.engine.address import INPUT
+from foveal.engine.layout import SPACE
 from foveal.engine.select import LayerSpec, named_layers
 from foveal.errors import FovealError, MethodError, TargetError, UnknownMethod, shown
 from foveal.images import Batch
@@ -173,9 +174,10 @@ def collect_maps(context: Context, many: Mapping[str, MapSource], layer: str | N
                 f"{shown(why)} is no explanation: give results of foveal, names of methods, or maps (n, h, w)"
             )
     for name, each in collected.items():
-        if each.maps.ndim != 3 or len(each.maps) != len(context.photos):
+        if each.maps.ndim != context.x.ndim - 1 or len(each.maps) != len(context.photos):
+            letters = f"(n, {SPACE.get(context.x.ndim - 2, '*space')})"
             raise MethodError(
-                f"{len(context.photos)} images need as many maps (n, h, w), but {name} has {tuple(each.maps.shape)}"
+                f"{len(context.photos)} images need as many maps {letters}, but {name} has {tuple(each.maps.shape)}"
             )
     return collected
 

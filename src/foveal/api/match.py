@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from foveal.api.joined import pair_parts
 from foveal.attribution.embedding import ModelEmbedder, on_device
 from foveal.attribution.placing import Whereabouts
-from foveal.attribution.prepare import read
+from foveal.attribution.prepare import check_pictures, read
 from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
@@ -100,6 +100,7 @@ def match(
     if parts < 0:
         raise MethodError(f"parts={parts} is below 0: use 0 for no parts")
     queries = read(subject, images)
+    check_pictures(queries, "matches")
     shelf = on_device(load_images(references, subject.preprocessing, axes=queries.tensor.ndim - 2), queries.tensor)
     arguments = extra_inputs(1, inputs, keywords)
     notes = [*subject.notes]

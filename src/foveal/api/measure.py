@@ -18,7 +18,7 @@ from foveal.api.objects import Objects, find_objects
 from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.perturbed_score import SAID, Of, PerturbedScore, perturbed_scores
-from foveal.attribution.prepare import check_pictures, prepare
+from foveal.attribution.prepare import prepare
 from foveal.engine.keywords import checked
 from foveal.engine.precision import Precision
 from foveal.engine.select import LayerName
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
 
 GRID = 28
+SETS = ("usual", "object", "all")
+IN_SPACE = ("deletion", "insertion", "masked")
+"""Experiments that take signals and volumes, too."""
 STEPS = 49
 TOLERANCE = 0.005
 
@@ -113,7 +116,8 @@ def measure(
     context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
-    check_pictures(context.batch, "metrics")
+    wanted = chosen
+    chosen = _in_space(context.x, wanted, named=metrics not in SETS, objects=not (masks is None and boxes is None))
     maps = collect_maps(context, many, cast("str | None", layer))
     explained = set(maps)
     maps |= collect_baseline_maps(context, maps, baseline_maps)
@@ -142,7 +146,7 @@ def measure(
             model=context.subject.name,
             setting=setting.to_dict(),
             forwards=sum(question.count for question in asked),
-            notes=_notes(context, asked, setting, chosen),
+            notes=(*_notes(context, asked, setting, chosen), *_left_out(context.x, wanted)),
             seconds=time.perf_counter() - started,
             versions=versions(),
         )
@@ -166,8 +170,12 @@ def _notes(
 def default_setting(
     x: Float[Tensor, "n c h w"], *, steps: int = STEPS, tolerance: float | None = TOLERANCE
 ) -> EvaluationSettings:
-    """All maps on one grid, as fine as 28 × 28 where the image has so many pixels; areas within a tolerance."""
-    grid = (min(GRID, x.shape[2]), min(GRID, x.shape[3]))
+    """All maps on one grid, as fine as 28 × 28 where the image has so many pixels; areas within a tolerance.
+
+    Signals and volumes have about as many positions: 784 of a signal, 9 × 9 × 9 of a volume.
+    """
+    finest = round((GRID * GRID) ** (1 / (x.ndim - 2)))
+    grid = tuple(min(finest, side) for side in x.shape[2:])
     return EvaluationSettings(steps=steps, tolerance=tolerance, grid=grid)
 
 
@@ -220,6 +228,28 @@ def _trial(
         setting=setting,
         place=entry.place,
     )
+
+
+def _in_space(
+    x: Float[Tensor, "n c *space"], metrics: Mapping[str, Metric], *, named: bool, objects: bool
+) -> dict[str, Metric]:
+    """Those of the metrics that there are for inputs of such a size; all for images."""
+    if x.ndim == 4:
+        return {**metrics}
+    kind, asked = f"inputs {tuple(x.shape)}", "masks= and boxes=" if objects else ""
+    known = {name: metric for name, metric in metrics.items() if metric.experiment in IN_SPACE or metric.needs == "map"}
+    others = [name for name in metrics if name not in known]
+    if objects or (named and others) or not known:
+        raise MethodError(
+            f"{asked or ', '.join(others)} so far are of images (n, c, h, w), not of {kind}: leave them out"
+        )
+    return known
+
+
+def _left_out(x: Float[Tensor, "n c *space"], wanted: Mapping[str, Metric]) -> tuple[str, ...]:
+    """What of a set of metrics there is for images alone, where these are none."""
+    left = [name for name, metric in wanted.items() if metric.needs == "network" and metric.experiment not in IN_SPACE]
+    return (f"{', '.join(left)} so far are of images alone, and were left out",) if left and x.ndim != 4 else ()
 
 
 def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, NamedMaps]) -> dict[str, Metric]:

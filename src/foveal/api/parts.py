@@ -16,7 +16,7 @@ from foveal.attribution.context import Context
 from foveal.attribution.dilated import with_resolution
 from foveal.attribution.passes import forward_backward, outcome_of
 from foveal.attribution.placing import whereabouts
-from foveal.attribution.prepare import prepare
+from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.address import named_modules
 from foveal.engine.capture import capture
 from foveal.engine.guard import unwrap
@@ -81,6 +81,7 @@ def parts(
     context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
+    check_pictures(context.batch, "parts")
     own = own_pooling(context.model)
     if own is None:
         how = _how(count, grouping)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from foveal.attribution.attribute import Attributions, MethodRequest
 from foveal.attribution.context import Context
 from foveal.attribution.dilated import other_score, pinned, run_once
-from foveal.errors import MethodError, ModelError
+from foveal.errors import ModelError
 from foveal.images.place import Place
 from foveal.results.fusion import finest, fuse
 
@@ -57,8 +57,6 @@ def at_scales(context: Context, asked: Sequence[MethodRequest], scales: Sequence
 def _at_scale(context: Context, scale: float, see: See) -> Attributions:
     if scale == 1:
         return see(context)
-    if context.x.ndim != 4:
-        raise MethodError(f"scales are for images (n, c, h, w), not for inputs of shape {tuple(context.x.shape)}")
     x = scaled(context.x, scale)
     try:
         return see(replace(context, x=x))

@@ -17,7 +17,7 @@ from foveal.attribution.each_label import one_pass
 from foveal.engine.address import INPUT, Address, tensor_parts
 from foveal.engine.capture import ForwardRun, capture
 from foveal.engine.checkpoints import CheckpointingError
-from foveal.engine.layout import Layout, channels_first
+from foveal.engine.layout import Layout, channels_first, letters
 from foveal.engine.overwritten import kept_if_overwritten
 from foveal.engine.row_order import row_orders
 from foveal.errors import LayerError, MethodError, ModelError, TargetError
@@ -175,7 +175,7 @@ def _run_each(
                 lost,
                 own,
                 begun,
-                studied={what: _laid_out(tensors, layouts) for what, tensors in studied.items()},
+                studied={what: _laid_out(tensors, layouts, context.x.ndim) for what, tensors in studied.items()},
             )
             every_passed.append(passed)
         return every_passed
@@ -206,14 +206,14 @@ def _row_notes(context: Context, layers: Sequence[str]) -> list[str]:
     return ["the output for an image also depends on the other images in the batch"] if mixed else []
 
 
-def _laid_out(tensors: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> dict[str, Tensor]:
-    return {at: channels_first(value, layouts[at]) if value.ndim == 4 else value for at, value in tensors.items()}
+def _laid_out(tensors: Mapping[str, Tensor], layouts: Mapping[str, Layout], ndim: int) -> dict[str, Tensor]:
+    return {at: channels_first(value, layouts[at]) if value.ndim == ndim else value for at, value in tensors.items()}
 
 
 def outcome_of(context: Context, decision: Target, run: ForwardRun, output: Any) -> ModelOutput:
     """What a decision may look at: maps are channels first."""
     seen = dict(run.activations)
-    if context.x.ndim == 4:
+    if context.x.ndim > 2:
         structure, image = (context.tracing(), context.x.shape[2:]) if decision.layers else (None, ())
         for layer in decision.layers:
             assert structure is not None
@@ -346,15 +346,16 @@ def _check(verdict: TargetScore, n: int) -> None:
 
 def _layout(run: ForwardRun, layer: str, context: Context) -> Layout:
     A, x = run.activations[layer], context.x
-    if layer == INPUT or (x.ndim != 4 and A.ndim == 4):
+    if layer == INPUT or (x.ndim != A.ndim and A.ndim == 4):
         return "nchw"
     module = Address.parse(layer).module
     known = context.tracing().layout(layer, A.shape, x.shape[2:])
     if known and A.is_floating_point():
         return known
     nearest = context.tracing().nearest_spatial(module)
-    hint = f"the nearest feature map is {nearest!r}" if nearest else "choose a layer that keeps (n, c, h, w)"
-    raise LayerError(f"layer {layer!r} gives {tuple(A.shape)}, which is not a feature map (n, c, h, w): {hint}")
+    kind = letters(x.ndim - 2)
+    hint = f"the nearest feature map is {nearest!r}" if nearest else f"choose a layer that keeps {kind}"
+    raise LayerError(f"layer {layer!r} gives {tuple(A.shape)}, which is not a feature map {kind}: {hint}")
 
 
 def _reused(layer: str, calls: int) -> str:

@@ -300,7 +300,7 @@ class PerturbationScorer:
 
     def _as_returned(self, copies: Float[Tensor, "k c h w"]) -> Tensor:
         copies = copies.to(self.A.dtype)
-        return copies if self._layout == "nchw" else copies.permute(0, 2, 3, 1).contiguous()
+        return copies if self._layout == "nchw" else copies.movedim(1, -1).contiguous()
 
 
 def cut_at(context: Context, layer: str) -> Cut:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from foveal.engine.structure import Structure
 
 WORTH = 0.05  # of a side of the picture
+AXES = ("slices", "rows", "columns")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Whereabouts:
 
 
 def whereabouts(context: Context, maps: Mapping[str, Tensor]) -> Whereabouts:
-    """Of the maps (n, h, w) of layers of a context."""
+    """Of the maps (n, h, w), or (n, *space), of layers of a context."""
     return located(context.model, context.tracing, context.x.shape, maps, context.finer)
 
 
@@ -43,22 +44,23 @@ def located(
     """Of maps (…, h, w) by layer.
 
     Args:
-        shape: of the network's input; what are no images (n, c, h, w) have no places.
+        shape: of the network's input, (n, c, h, w) or (n, c, *space).
         finer: layer -> how many times finer its map is than the network's own.
     """
     model = unwrap(model)
-    layers = [layer for layer in maps if not is_input(model, layer)] if len(shape) == 4 else []
+    axes = len(shape) - 2
+    layers = [layer for layer in maps if not is_input(model, layer)] if axes > 0 else []
     where: dict[str, Place] = {}
     unknown: dict[str, list[str]] = {}
     for layer in layers:
         place = _traced(model, tracing, layer)
         if isinstance(place, str):
             unknown.setdefault(place, []).append(layer)
-        elif drawn := place.settled_finer(maps[layer].shape[-2:], shape[2:], (finer or {}).get(layer, (1, 1))):
+        elif drawn := place.settled_finer(maps[layer].shape[-axes:], shape[2:], (finer or {}).get(layer, (1,) * axes)):
             where[layer] = drawn
     notes = [_unknown(of, why) for why, of in unknown.items()]
     notes += [
-        note for layer, place in where.items() if (note := _border(layer, place, maps[layer].shape[-2:], shape[2:]))
+        note for layer, place in where.items() if (note := _border(layer, place, maps[layer].shape[-axes:], shape[2:]))
     ]
     return Whereabouts(where, tuple(notes))
 
@@ -73,19 +75,19 @@ def _traced(model: nn.Module, tracing: Callable[[], Structure], layer: str) -> P
 
 def _border(layer: str, place: Place, map: Sequence[int], image: Sequence[int]) -> str | None:
     """Where no cell lies, if that is more than a cell, and worth a word."""
-    cells, spans, bare = place.cells_of((map[0], map[1])), [], False
-    for axis, side in enumerate(image):
+    cells, spans, bare = place.cells_of(tuple(map)), [], False
+    names = AXES[-len(image) :] if len(image) > 1 else ("samples",)
+    for axis, (side, name) in enumerate(zip(image, names, strict=True)):
         step = abs(place.step[axis])
         middles = place.middles(axis, cells[axis])
         low, high = max(0.0, middles.min() - step / 2), min(float(side), middles.max() + step / 2)
-        spans.append(f"{low:g} to {high:g}")
+        spans.append(f"{name} {low:g} to {high:g}")
         bare |= max(low, side - high) > max(step, WORTH * side)
     if not bare:
         return None
-    return (
-        f"the cells of {layer} lie in rows {spans[0]} and columns {spans[1]} of the network's {image[0]} × {image[1]} "
-        "pixels: nothing is drawn outside"
-    )
+    sides, unit = " × ".join(f"{side}" for side in image), {1: "samples", 2: "pixels"}.get(len(image), "voxels")
+    lie = " and ".join([", ".join(spans[:-1]), spans[-1]] if len(spans) > 1 else spans)
+    return f"the cells of {layer} lie in {lie} of the network's {sides} {unit}: nothing is drawn outside"
 
 
 def _unknown(layers: Sequence[str], why: str) -> str:

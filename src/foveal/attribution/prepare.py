@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from foveal.attribution.each_label import row_a_label
 from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
+from foveal.images.array_file import is_array_file, load_array_files
 from foveal.models.drawn_world import marked
 from foveal.models.model import Model, as_model, placed, state_notes
 from foveal.targets import Labels, NeedsModel, Target, TargetLike, Task, as_decision, with_layer_names
@@ -61,15 +63,29 @@ def read(subject: Model, images: ImageLike | Batch) -> Batch:
     Raises:
         ImageError: for whatever cannot be read.
     """
-    batch = load_images(images, subject.preprocessing, axes=_axes(subject.module, images))
+    files = [images] if isinstance(images, str | PathLike) else images
+    axes = space_axes(subject.module)
+    if axes != 2 and isinstance(files, list | tuple) and files and all(map(is_array_file, files)):
+        batch = load_array_files(files, axes)
+    else:
+        batch = load_images(images, subject.preprocessing, axes=_axes(subject.module, images))
     return placed(marked(batch, subject), subject.module)
+
+
+def space_axes(module: nn.Module) -> int:
+    """How many axes the network's first convolution slides on; 2 where it has none."""
+    kinds: dict[type[nn.Module], int] = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
+    return next((axes for m in module.modules() for kind, axes in kinds.items() if isinstance(m, kind)), 2)
 
 
 def check_pictures(batch: Batch, what: str) -> None:
     """ImageError for signals and volumes, where `what` knows pictures alone."""
     if batch.tensor.ndim != 4:
         shape = tuple(batch.tensor.shape)
-        raise ImageError(f"{what} so far are of images (n, c, h, w), and these are {shape}: explain them at the input")
+        raise ImageError(
+            f"{what} so far are of images (n, c, h, w), and these are {shape}: signals and volumes are explained, "
+            "followed by a flow, measured and audited"
+        )
 
 
 def _axes(module: nn.Module, images: ImageLike | Batch) -> int:

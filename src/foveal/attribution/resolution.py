@@ -55,6 +55,11 @@ def attribute_at(
 
 
 def _refuse(context: Context, scales: Sequence[float], layers: Sequence[str]) -> None:
+    if context.x.ndim != 4:
+        raise MethodError(
+            f"resolution and scales are for images (n, c, h, w), not for inputs of shape {tuple(context.x.shape)}: "
+            "leave them out"
+        )
     if context.differentiable:
         raise MethodError("differentiable maps need the network at its own resolution: leave out resolution and scales")
     if PYRAMID in layers:

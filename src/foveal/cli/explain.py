@@ -102,12 +102,16 @@ def explain(
                          see `foveal stages MODEL`
       all                every stage
 
+    Networks of signals and volumes take files of arrays, .npy, .npz or .csv, as they are.
+
     Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
     --flat writes the overlays only, into one folder. --figure puts all photos, methods and layers into one figure for a
     paper. Prints the paths of figure and overlays. After an interruption the same command continues with the remaining
     photos; with --figure it repeats all of them.
     """
+    from foveal.attribution.prepare import space_axes
     from foveal.cli.explain_photo import PhotoRequest, explain_photo
+    from foveal.engine.guard import unwrap
 
     drawing.check()
     network = source.load()
@@ -129,7 +133,7 @@ def explain(
     earlier = UnfinishedRun(output.out, again=again or drawing.figure is not None)
     marks = fingerprints(files, network, work.settings, places)
     with (
-        pictures(network.preprocessing, json=output.json) as read,
+        pictures(network.preprocessing, json=output.json, axes=space_axes(unwrap(network.module))) as read,
         _printed(rows, read, json=output.json),
         progress("explaining photos") as move,
     ):

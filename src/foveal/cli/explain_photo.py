@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from foveal.targets import Target
 
 
+UNITS = {1: "samples", 2: "pixels"}
+"""What the input is made of, by how many axes of space it has."""
+
+
 @dataclass(frozen=True)
 class PhotoRequest:
     """What is asked about every photo."""
@@ -206,10 +210,15 @@ def _choice(layer: str, why: Explanation, steps: Sequence[Stage], *, chosen: boo
     if number is None:
         return "as asked"
     stage = steps[number - 1]
-    h, w = why.maps[layer].shape[1:]
-    reach = f"{stage.receptive_field[0]} pixels" + ("" if stage.local else " and the whole image")
-    place = f"stage {number} of {len(steps)}, {h}×{w} map, receptive field {reach}"
+    cells, axes = "×".join(map(str, why.maps[layer].shape[1:])), len(stage.receptive_field)
+    reach = f"{stage.receptive_field[0]} {UNITS[axes]}" if axes < 3 else _sides(stage)
+    reach += "" if stage.local else " and the whole image"
+    place = f"stage {number} of {len(steps)}, {cells} map, receptive field {reach}"
     return f"{place}; chosen because it is the last stage before the decision" if chosen else place
+
+
+def _sides(stage: Stage) -> str:
+    return f"{'×'.join(map(str, stage.receptive_field))} voxels"
 
 
 def _row(

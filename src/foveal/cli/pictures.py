@@ -27,8 +27,9 @@ class Pictures:
         unread: the files, and why.
     """
 
-    def __init__(self, preprocessing: Preprocessing | None, *, json: bool) -> None:
+    def __init__(self, preprocessing: Preprocessing | None, *, json: bool, axes: int = 2) -> None:
         self.unread: dict[Path, str] = {}
+        self._axes = axes
         self._preprocessing, self._json = preprocessing, json
         self._named: set[Path] = set()
 
@@ -90,9 +91,12 @@ class Pictures:
 
     def _read(self, file: Path) -> Batch | None:
         from foveal.images import load_images
+        from foveal.images.array_file import is_array_file, load_array_files
 
         try:
             with libraries_silent():
+                if self._axes != 2 and is_array_file(file):
+                    return load_array_files([file], self._axes)
                 return load_images(file, self._preprocessing)
         except ImageError as reason:
             self.unread.setdefault(file, str(reason))
@@ -100,9 +104,13 @@ class Pictures:
 
 
 @contextmanager
-def pictures(preprocessing: Preprocessing | None, *, json: bool) -> Iterator[Pictures]:
-    """`Pictures` that `end` with the block, or are named when it is interrupted."""
-    read = Pictures(preprocessing, json=json)
+def pictures(preprocessing: Preprocessing | None, *, json: bool, axes: int = 2) -> Iterator[Pictures]:
+    """`Pictures` that `end` with the block, or are named when it is interrupted.
+
+    Args:
+        axes: of space that the network's input has: files of arrays are read for networks of signals and volumes.
+    """
+    read = Pictures(preprocessing, json=json, axes=axes)
     try:
         yield read
     except BaseException:

@@ -48,6 +48,7 @@ class PreprocessingOptions:
         Raises:
             ModelError: where nobody says how an image becomes its input.
         """
+        from foveal.attribution.prepare import space_axes
         from foveal.engine.guard import unwrap
         from foveal.engine.input_channels import first_convolution
         from foveal.images.preprocessing import USUAL
@@ -57,6 +58,8 @@ class PreprocessingOptions:
         if base is None:
             first = first_convolution(unwrap(model.module))
             base = USUAL.get(first.channels if first else 0) if said else None
+            if base is None and space_axes(unwrap(model.module)) != 2 and not said:
+                return model  # signals and volumes are taken as they are
             if base is None:
                 raise ModelError(_unknown(model, name, first.channels if first else None))
         used = base.changed(self.size, mean=self.mean, std=self.std, resize=self.resize)

@@ -17,17 +17,17 @@ class ChannelSwap:
     It has room for `size` of them, or for as many as are asked for.
     """
 
-    def __init__(self, A: Float[Tensor, "1 c h w"], size: int = 1) -> None:
+    def __init__(self, A: Float[Tensor, "1 c *space"], size: int = 1) -> None:
         self._A = A
         self._make(size)
 
     def _make(self, size: int) -> None:
-        self._buffer = self._A.repeat(size, 1, 1, 1)
+        self._buffer = self._A.repeat(size, *[1] * (self._A.ndim - 1))
         self._rows = torch.arange(size, device=self._A.device)
         self._written = self._rows[:0]
         self._version = self._buffer._version
 
-    def __call__(self, channels: Int[Tensor, " k"], planes: Float[Tensor, "k h w"]) -> Float[Tensor, "k c h w"]:
+    def __call__(self, channels: Int[Tensor, " k"], planes: Float[Tensor, " k *space"]) -> Float[Tensor, "k c *space"]:
         if len(channels) > len(self._rows):
             self._make(len(channels))
         elif self._buffer._version != self._version:  # the network works in place on what it is given

@@ -30,7 +30,7 @@ from foveal.engine.run_log import RunLog, module_hooks
 from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, size_in
 from foveal.engine.structure import Lying, Structure
 
-Pair = tuple[int, int]
+Sides = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Laid:
 
     lying: Lying
     number: int | None
-    stride: tuple[float, float] | None
+    stride: tuple[float, ...] | None
     layout: Layout | None
     followed: bool
 
-    def alike(self, run: BlankRun, image: Pair) -> bool:
+    def alike(self, run: BlankRun, image: Sides) -> bool:
         """Whether it is the same at another size."""
         if self.number in run.elsewhere:
             field, where = run.elsewhere[self.number]
@@ -94,7 +94,7 @@ class Traced:
         """Whether there is a map of one row or one column: its step is the side of the image."""
         return any(sum(side == 1 for side in s.size) == 1 for s in self.seen)
 
-    def _after(self, run: BlankRun, image: Pair) -> Structure | None:
+    def _after(self, run: BlankRun, image: Sides) -> Structure | None:
         if self._thin or (self.dense and run.elsewhere) or not all(laid.alike(run, image) for laid in self.laid):
             return None
         seen = [self._resized(s, run, image) for s in self.seen]
@@ -105,7 +105,7 @@ class Traced:
         default = coarsest(stages) if self.dense else None
         return replace(self.structure, traced=stages, default=default, shapes=shapes, lying=lying, orders={})
 
-    def _resized(self, s: Candidate, run: BlankRun, image: Pair) -> Candidate:
+    def _resized(self, s: Candidate, run: BlankRun, image: Sides) -> Candidate:
         size = s.size if s.number is None else size_in(run.shapes[s.number], s.layout)
         given = s.input_size if s.given is None else size_in(run.shapes[s.given], s.layout)
         windows, lying = s.windows, s.lying
@@ -123,7 +123,7 @@ class _Lying(Mapping[str, Lying]):
     """Where things lie at another size; worked out when it is asked for."""
 
     def __init__(
-        self, before: Mapping[str, Lying], numbers: Mapping[str, int | None], run: BlankRun, image: Pair
+        self, before: Mapping[str, Lying], numbers: Mapping[str, int | None], run: BlankRun, image: Sides
     ) -> None:
         self._before, self._numbers, self._image = before, numbers, image
         self._sizes, self._elsewhere = run.shapes, run.elsewhere

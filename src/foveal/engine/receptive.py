@@ -23,12 +23,13 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from foveal.engine.positions import PositionTracker, Where, tensors_in
 from foveal.engine.run_log import RunLog
 
-Pair = tuple[float, float]
+Sides = tuple[float, ...]
+"""A number for each axis of space: (y, x) of images."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """How one feature relates to input pixels, per axis (y, x).
+    """How one feature relates to input pixels, per axis of space: (y, x) of images.
 
     Attributes:
         size: side of the receptive field in input pixels, before clipping to the image.
@@ -37,17 +38,20 @@ class Field:
         depth: convolutions and matrix products on the longest way from the input.
     """
 
-    size: Pair = (1.0, 1.0)
-    stride: Pair = (1.0, 1.0)
+    size: Sides = (1.0, 1.0)
+    stride: Sides = (1.0, 1.0)
     local: bool = True
     depth: int = 0
 
-    def window(self, kernel: Pair, step: Pair, dilation: Pair = (1, 1)) -> Field:
-        (ry, rx), (jy, jx), (ky, kx), (dy, dx) = self.size, self.stride, kernel, dilation
+    def window(self, kernel: Sides, step: Sides, dilation: Sides = (1,)) -> Field:
+        """The field of windows over this; what says nothing of the first axes leaves them as they are."""
+        axes = len(self.size)
+        k, s, d = (_sides(value, axes) for value in (kernel, step, dilation))
+        r, j = self.size, self.stride
         return replace(
             self,
-            size=(ry + (ky - 1) * dy * jy, rx + (kx - 1) * dx * jx),
-            stride=(jy * step[0], jx * step[1]),
+            size=tuple(r[i] + (k[i] - 1) * d[i] * j[i] for i in range(axes)),
+            stride=tuple(j[i] * s[i] for i in range(axes)),
         )
 
 
@@ -69,7 +73,8 @@ class FieldTracker(TorchDispatchMode):
     def __init__(self, source: Tensor) -> None:
         super().__init__()
         self._fields: Any = WeakTensorKeyDictionary()
-        self._fields[source] = Field()
+        self._axes = max(1, source.ndim - 2)
+        self._fields[source] = Field((1.0,) * self._axes, (1.0,) * self._axes)
         self._positions = PositionTracker(source)
         self._asleep = False
         self.log = RunLog(source)
@@ -120,40 +125,66 @@ class FieldTracker(TorchDispatchMode):
             self._asleep = False
 
     def _after(self, func: Any, args: Any, inputs: list[Tensor], output: Tensor) -> Field:
-        field = _merge([(self._fields[tensor], tensor) for tensor in inputs])
+        field = self._merged(inputs)
         name = func.overloadpacket.__name__
         if name == "convolution":
-            weight, step, dilation, transposed = args[1], _pair(args[3]), _pair(args[5]), args[6]
-            kernel = _pair(weight.shape[2:])
+            weight, transposed = args[1], args[6]
+            kernel, step, dilation = (_each(value, weight.ndim - 2) for value in (weight.shape[2:], args[3], args[5]))
             field = replace(field, depth=field.depth + 1)
             if transposed:
-                return field.window(_met(kernel, step), (1 / step[0], 1 / step[1]))
+                return field.window(_met(kernel, step), tuple(1 / s for s in step))
             return field.window(kernel, step, dilation)
         if name in _PRODUCTS:
             field = replace(field, depth=field.depth + 1)
         if name in _POOLS:
             kernel = args[1]
             step = args[2] if len(args) > 2 and args[2] else kernel
-            dilation = args[4] if name.startswith("max") and len(args) > 4 else (1, 1)
-            return field.window(_pair(kernel), _pair(step), _pair(dilation))
+            dilation = args[4] if name.startswith("max") and len(args) > 4 else (1,)
+            return field.window(*(_each(value, _POOLS[name]) for value in (kernel, step, dilation)))
         if name in _MIXERS or (name == "native_batch_norm" and args[5]):
             return replace(field, local=False)
         before = max(inputs, key=Tensor.numel)
-        if _reduced(output) and not _reduced(before) and output.numel() < before.numel():
+        if self._reduced(output) and not self._reduced(before) and output.numel() < before.numel():
             return replace(field, local=False)
-        if before.ndim != 4 or output.ndim != 4:
+        if before.ndim != output.ndim or before.ndim not in (4, self._axes + 2):
             return field
         if name in _RESIZERS:
             return _resized(field, before, output)
         if name in ("pixel_shuffle", "pixel_unshuffle"):
             step = args[1] if name == "pixel_unshuffle" else 1 / args[1]
             return field.window((max(1, step),) * 2, (step, step))
-        if name == "slice" and len(args) > 4 and args[4] > 1 and args[1] % 4 > 1:  # every second row, say
-            return field.window((1, 1), (args[4], 1) if args[1] % 4 == 2 else (1, args[4]))
+        if name == "slice" and len(args) > 4 and args[4] > 1 and args[1] % before.ndim > 1:  # every second row, say
+            steps = tuple(args[4] if dim == args[1] % before.ndim else 1 for dim in range(2, before.ndim))
+            return field.window((1,), steps)
         return field
 
+    def _merged(self, operands: list[Tensor]) -> Field:
+        """The field of an element-wise result: the widest of its operands that still have cells of their own."""
+        fields = [self._fields[tensor] for tensor in operands]
+        spatial = [self._fields[tensor] for tensor in operands if not self._reduced(tensor)] or fields
+        return Field(
+            size=tuple(map(max, zip(*(f.size for f in spatial), strict=True))),
+            stride=tuple(map(max, zip(*(f.stride for f in spatial), strict=True))),
+            local=all(field.local for field in fields),
+            depth=max(field.depth for field in fields),
+        )
 
-_POOLS = {"max_pool2d_with_indices", "max_pool2d", "avg_pool2d"}
+    def _reduced(self, tensor: Tensor) -> bool:
+        """Whether a tensor of this shape can have no cells of its own: (n, c), (n, c, 1, 1), scalars.
+
+        Pooling of signals is that of images one pixel high, so these may have four axes, too.
+        """
+        if tensor.ndim not in (4, self._axes + 2):
+            return tensor.ndim < 3
+        sides = {*tensor.shape[2:]}, {*tensor.shape[1:-1]} if tensor.ndim > 3 else set()
+        return {1} in sides
+
+
+_POOLS = {
+    "avg_pool1d": 1, "max_pool2d_with_indices": 2, "max_pool2d": 2, "avg_pool2d": 2,
+    "max_pool3d_with_indices": 3, "max_pool3d": 3, "avg_pool3d": 3,
+}  # fmt: skip
+"""Over how many axes."""
 _PRODUCTS = {"mm", "addmm", "bmm"}  # convolutions by 1×1 in channels-last networks, and attention
 _MIXERS = {
     "bmm", "baddbmm", "native_group_norm", "var_mean",
@@ -162,40 +193,38 @@ _MIXERS = {
 }  # fmt: skip
 
 
-def _merge(operands: list[tuple[Field, Tensor]]) -> Field:
-    """The field of an element-wise result: the widest of its operands that still have cells of their own."""
-    spatial = [field for field, tensor in operands if not _reduced(tensor)] or [field for field, _ in operands]
-    return Field(
-        size=(max(f.size[0] for f in spatial), max(f.size[1] for f in spatial)),
-        stride=(max(f.stride[0] for f in spatial), max(f.stride[1] for f in spatial)),
-        local=all(field.local for field, _ in operands),
-        depth=max(field.depth for field, _ in operands),
-    )
-
-
-_RESIZERS = {"_adaptive_avg_pool2d", "adaptive_max_pool2d", "fractional_max_pool2d"} | {
+_RESIZERS = {
+    "_adaptive_avg_pool2d", "adaptive_max_pool2d", "fractional_max_pool2d",
+    "_adaptive_avg_pool3d", "adaptive_max_pool3d", "fractional_max_pool3d",
+} | {
     f"{prefix}upsample_{kind}"
     for prefix in ("", "_")
-    for kind in ("nearest2d", "nearest_exact2d", "bilinear2d", "bicubic2d", "bilinear2d_aa", "bicubic2d_aa")
-}
+    for kind in (
+        "nearest2d", "nearest_exact2d", "bilinear2d", "bicubic2d", "bilinear2d_aa", "bicubic2d_aa",
+        "nearest1d", "nearest_exact1d", "linear1d", "nearest3d", "nearest_exact3d", "trilinear3d",
+    )
+}  # fmt: skip
 
 
-def _met(kernel: Pair, step: Pair) -> Pair:
+def _met(kernel: Sides, step: Sides) -> Sides:
     """How many cells of its input one cell of a transposed convolution meets."""
-    return math.ceil(kernel[0] / step[0]), math.ceil(kernel[1] / step[1])
+    return tuple(math.ceil(k / s) for k, s in zip(kernel, step, strict=True))
 
 
 def _resized(field: Field, before: Tensor, after: Tensor) -> Field:
     """Pooling to a given size and interpolation: read off the shapes."""
-    ratio = [b / a for b, a in zip(before.shape[2:], after.shape[2:], strict=True)]
-    return field.window((max(1, math.ceil(ratio[0])), max(1, math.ceil(ratio[1]))), _pair(ratio))
+    ratio = tuple(b / a for b, a in zip(before.shape[2:], after.shape[2:], strict=True))
+    return field.window(tuple(max(1, math.ceil(r)) for r in ratio), ratio)
 
 
-def _reduced(tensor: Tensor) -> bool:
-    """Whether a tensor of this shape can have no cells of its own: (n, c), (n, c, 1, 1), scalars."""
-    return tensor.ndim < 3 or (tensor.ndim == 4 and (tensor.shape[2:] == (1, 1) or tensor.shape[1:3] == (1, 1)))
-
-
-def _pair(value: float | Iterable[float]) -> Pair:
+def _each(value: float | Iterable[float], axes: int) -> Sides:
+    """A number for each axis of an operation, of what torch takes as one for all."""
     values = tuple(value) if isinstance(value, Iterable) else (value,)
-    return (values[0], values[-1])
+    return values * axes if len(values) == 1 else values
+
+
+def _sides(values: Sides, axes: int) -> Sides:
+    """The last axes of space are what an operation over fewer or more of them goes along."""
+    if len(values) == 1:
+        return values * axes
+    return (1,) * (axes - len(values)) + values[-axes:]

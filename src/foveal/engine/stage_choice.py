@@ -23,7 +23,7 @@ class Candidate:
     """A map that one call of a module returned, and that may be a stage.
 
     Attributes:
-        input_size: (h, w) of what it was given.
+        input_size: (h, w) of what it was given, or the size of another space.
         node: the operation that made it; modules that return the same have the same.
         windows: its field, if its cells lie as the windows say that made them.
         lying: where it lies.
@@ -57,12 +57,12 @@ class Candidate:
 def choose_stages(seen: Sequence[Candidate], calls: Mapping[str, int], lying: Mapping[str, Lying]) -> tuple[Stage, ...]:
     """In forward order; `seen` in the order in which modules returned."""
     main = [s for s in seen if s.through and s.name] or [s for s in seen if s.name]
-    main = [s for s in main if s.size != (1, 1)] or main
+    main = [s for s in main if not is_point(s.size)] or main
     runs = [list(run) for _, run in groupby(_settle(main), key=_resolution)]
     stages: list[Stage] = []
     depth = 0
     for position, run in enumerate(runs):
-        following: set[tuple[int, ...]] = {(1, 1)}
+        following: set[tuple[int, ...]] = {(1,) * len(run[0].size)}
         if position + 1 < len(runs):
             following = {s.size for s in runs[position + 1]}
         # Pooled copies of the stage before add nothing.
@@ -107,14 +107,13 @@ def _choose(run: list[Candidate], internal: Iterable[str], calls: Mapping[str, i
 
 
 def _stage(s: Candidate, calls: Mapping[str, int], lying: Mapping[str, Lying]) -> Stage:
-    field = s.field or Field()
-    h, w = s.size
+    field = s.field or Field((1.0,) * len(s.size), (1.0,) * len(s.size))
     place = lying[str(Address(s.name, call=s.call))].place(s.layout)
     return Stage(
         name=s.name if calls[s.name] == 1 else f"{s.name}#{s.call}",
-        shape=(s.channels, h, w),
+        shape=(s.channels, *s.size),
         stride=field.stride,
-        receptive_field=(round(field.size[0]), round(field.size[1])),
+        receptive_field=tuple(map(round, field.size)),
         local=field.local,
         sign="nonnegative" if s.minimum >= 0 else "signed",
         depth=field.depth,
@@ -126,13 +125,18 @@ def _stage(s: Candidate, calls: Mapping[str, int], lying: Mapping[str, Lying]) -
 def stepping(field: Field | None, lying: Lying, layout: Layout | None) -> Field | None:
     """The field with the steps of the cells as they were followed, where something resampled them that is no window."""
     place = lying.place(layout) if field and layout else None
-    if not field or not layout or not isinstance(place, Cells) or size_in(lying.shape, layout) == (1, 1):
+    if not field or not layout or not isinstance(place, Cells) or is_point(size_in(lying.shape, layout)):
         return field
-    step = (abs(place.step[0]), abs(place.step[1]))
+    step = tuple(map(abs, place.step))
     apart = max(max(a, b) / min(a, b) for a, b in zip(step, field.stride, strict=True))
     return replace(field, stride=step) if apart > _RESAMPLED else field
 
 
 def size_in(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
-    """(h, w) of a map."""
-    return tuple(shape[2:] if layout == "nchw" else shape[1:3])
+    """(h, w) of a map, or the sides of another space."""
+    return tuple(shape[2:] if layout == "nchw" else shape[1:-1])
+
+
+def is_point(size: tuple[int, ...]) -> bool:
+    """Whether a map is of one cell."""
+    return all(side == 1 for side in size)

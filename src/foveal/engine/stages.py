@@ -39,7 +39,7 @@ from foveal.engine.other_size import Laid, Traced, score_tensors
 from foveal.engine.pyramid import Pyramids
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.run_log import module_hooks
-from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, size_in, stepping
+from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, is_point, size_in, stepping
 from foveal.engine.structure import Lying, Stage, Structure
 from foveal.errors import ModelError
 
@@ -61,7 +61,7 @@ _EVERY = frozenset(vars(nn.Module()))  # what every module has: its mode, hooks 
 
 
 def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) -> Structure:
-    """The `Structure` of `model` for inputs shaped like `x` (n, c, h, w); traced once, then remembered.
+    """The `Structure` of `model` for inputs shaped like `x` (n, c, *space); traced once, then remembered.
 
     At another size of the images nothing is computed if the network does the same there; see `engine.other_size`.
 
@@ -137,7 +137,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     returned: dict[str, int | None] = {}
     layings: list[Laid] = []
     pyramids = Pyramids(len(x))
-    image = (x.shape[-2], x.shape[-1])
+    image = tuple(x.shape[2:])
 
     def note(name: str, inputs: tuple[Any, ...], output: Any) -> None:
         with torch._C.DisableTorchFunction(), tracker.asleep():  # what watches the forward need not watch this
@@ -146,7 +146,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
 
     def look(name: str, inputs: tuple[Any, ...], output: Any) -> None:
         log = tracker.log
-        for address, tensor in _maps(name, calls.get(name, 0), inputs, output):
+        for address, tensor in _maps(name, calls.get(name, 0), inputs, output, x.ndim):
             lying[address] = Lying(tracker.where(tensor), tuple(tensor.shape), image)
             numbers[address] = log.number(tensor)
         pyramids.note(name, output)
@@ -156,7 +156,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
             shapes[name], returned[name] = tuple(output.shape), log.number(output)
             field = tracker.field(output)
             lies = Lying(tracker.where(output), tuple(output.shape), image)
-            layout = layout_in(lies, field, log.number(output)) if x.ndim == 4 else None
+            layout = layout_in(lies, field, log.number(output)) if x.ndim > 2 else None
             if layout and len(output) != len(x):
                 rows[name] = len(output) / len(x)
             elif layout and output.numel() and output.is_floating_point():
@@ -164,13 +164,13 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
                 node = output.grad_fn
                 lowest = 0.0 if node is not None and node_name(node) == "Relu" else float(output.detach().amin())
                 size, input_size = size_in(output.shape, layout), size_in(before.shape, layout)
-                channels = output.shape[1 if layout == "nchw" else 3]
+                channels = output.shape[1 if layout == "nchw" else -1]
                 numbered = log.number(output), log.number(before)
                 call = calls[name] - 1
                 seen.append(
                     Candidate(name, call, channels, size, input_size, layout, node, field, lies, lowest, *numbered)
                 )
-                if size != (1, 1):
+                if not is_point(size):
                     layouts[name] = layout
 
     def layout_in(lies: Lying, field: Field | None, number: int | None) -> Layout | None:
@@ -195,13 +195,13 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
         for t in outputs
         if (
             field := stepping(
-                tracker.field(t), Lying(tracker.where(t), tuple(t.shape), image), "nchw" if t.ndim == 4 else None
+                tracker.field(t), Lying(tracker.where(t), tuple(t.shape), image), "nchw" if t.ndim == x.ndim else None
             )
         )
     ]
     depth = max((field.depth for field in fields), default=0)
     finest = min((math.prod(field.stride) for field in fields), default=1.0)
-    dense = bool(outputs) and all(t.ndim == 4 for t in outputs) and any(_coarser(s, finest) for s in seen)
+    dense = bool(outputs) and all(t.ndim == x.ndim for t in outputs) and any(_coarser(s, finest) for s in seen)
     if dense:
         # Coarse maps of the output itself, which are only enlarged, are no stage: explained, they redraw it.
         seen = [s for s in seen if not (_coarser(s, finest) and s.field and s.field.depth >= depth)]
@@ -226,14 +226,14 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
 
 def _coarser(s: Candidate, finest: float) -> bool:
     """Whether this map is coarser than the output, as in encoder-decoders."""
-    return s.field is not None and s.size != (1, 1) and math.prod(s.field.stride) > finest
+    return s.field is not None and not is_point(s.size) and math.prod(s.field.stride) > finest
 
 
-def _maps(name: str, call: int, inputs: tuple[Any, ...], output: Any) -> Iterator[tuple[str, Tensor]]:
-    """What a module was given and what it returned, as far as it may be a map; by address."""
+def _maps(name: str, call: int, inputs: tuple[Any, ...], output: Any, ndim: int) -> Iterator[tuple[str, Tensor]]:
+    """What a module was given and what it returned, as far as it may be a map of `ndim` axes; by address."""
     for value, before in ((inputs[0] if inputs else None, True), (output, False)):
         parts = {"": value} if isinstance(value, Tensor) else tensor_parts(value)
-        maps = [(key, part) for key, part in parts.items() if part.ndim == 4]
+        maps = [(key, part) for key, part in parts.items() if part.ndim == ndim and ndim > 2]
         for key, part in [*maps, *([("", maps[0][1])] if len(maps) == 1 else [])]:
             yield str(Address(name, key or None, call, before)), part
 

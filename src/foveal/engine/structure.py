@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from foveal.engine.address import INPUT, Address, named_modules
 from foveal.engine.embedding_signs import EmbeddingSign
 from foveal.engine.guard import unwrap
-from foveal.engine.layout import Layout, channels_first, find_layout, fits_both
+from foveal.engine.layout import SPACE, Layout, channels_first, find_layout, fits_both
 from foveal.engine.positions import Cells, Where, layout_of, place_of
 from foveal.errors import LayerError
 
@@ -22,8 +22,8 @@ class Stage:
 
     Attributes:
         name: the module that returns it, as in `named_modules`.
-        shape: (c, h, w) for the input that was traced.
-        stride: input pixels from one position to the next, (y, x).
+        shape: (c, h, w) for the input that was traced; (c, length) of a signal, (c, d, h, w) of a volume.
+        stride: input pixels from one position to the next, (y, x); a number for each axis of space.
         receptive_field: side of the theoretical receptive field in input pixels, (y, x); can exceed the image.
         local: False when a feature here also depends on the whole image (squeeze-excite, attention, …).
         sign: "nonnegative" (after ReLU and similar functions) or "signed", as observed on the traced input.
@@ -33,9 +33,9 @@ class Stage:
     """
 
     name: str
-    shape: tuple[int, int, int]
-    stride: tuple[float, float]
-    receptive_field: tuple[int, int]
+    shape: tuple[int, ...]
+    stride: tuple[float, ...]
+    receptive_field: tuple[int, ...]
     local: bool
     sign: Literal["nonnegative", "signed"]
     depth: int
@@ -45,11 +45,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Lying:
-    """Where the elements of one tensor lie on an image (h, w), and its shape."""
+    """Where the elements of one tensor lie on an image (h, w), or in another space, and its shape."""
 
     where: Where | None
     shape: tuple[int, ...]
-    image: tuple[int, int]
+    image: tuple[int, ...]
 
     @property
     def layout(self) -> Layout | None:
@@ -144,13 +144,15 @@ class Structure:
         call = self.calls.get(name, 1) - 1 if address.call is None else address.call
         lying = self.lying.get(str(replace(address, module=name, call=call)))
         if lying is None:
-            return "it did not run when the network was traced"
+            ran = name in self.calls
+            return "its axes are not the input's" if ran else "it did not run when the network was traced"
         layout = lying.layout or find_layout(lying.shape, lying.image) or self.layouts.get(name)
         if layout is None:
             return "it is not a feature map"
         place = lying.place(layout)
         if isinstance(place, str) and lying.layout is None and fits_both(lying.shape, lying.image):
-            first = "n, c, h, w" if layout == "nchw" else "n, h, w, c"
+            space = SPACE[len(lying.image)]
+            first = f"n, c, {space}" if layout == "nchw" else f"n, {space}, c"
             place += f", and its shape {tuple(lying.shape)} is only assumed to be ({first})"
         return place
 
@@ -179,7 +181,7 @@ class Structure:
         image: (h, w) of the network's input; anything that is no map stays as it is.
         """
         layout = self.layout(layer, tensor.shape, image)
-        return channels_first(tensor, layout) if layout and tensor.ndim == 4 else tensor
+        return channels_first(tensor, layout) if layout and tensor.ndim == len(image) + 2 else tensor
 
     def layout(self, layer: str, shape: Sequence[int], image: Sequence[int]) -> Layout | None:
         """The layout of what a layer returned to images of size (h, w); None where it is no map.

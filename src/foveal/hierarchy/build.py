@@ -18,6 +18,7 @@ from foveal.engine.address import Address
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.select import stages_before
 from foveal.engine.subnetwork import Subnetwork
+from foveal.errors import MethodError
 from foveal.hierarchy.expansion import TreeExpander
 from foveal.hierarchy.feature_patterns import FeaturePatterns
 from foveal.hierarchy.settings import TreeSettings
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 def tree_of(context: Context, settings: TreeSettings, names: Sequence[str] = ()) -> Tree:
     """The tree of one image, not grown; `names` are its stages, all up to what the decision looks at if left out."""
+    if context.x.ndim != 4:
+        raise MethodError(
+            f"decompositions so far are of images (n, c, h, w), and this input is {tuple(context.x.shape)}: "
+            "use gradcam or hirescam"
+        )
     names = tuple(names) or stages_of(context)
     known = {stage.name: stage for stage in context.tracing().stages}
     stages = tuple(known[name] for name in names)

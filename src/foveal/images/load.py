@@ -17,7 +17,7 @@ from foveal.errors import ImageError, printable
 from foveal.images.decode import decode_array, decode_file, decode_image
 from foveal.images.geometry import Geometry
 from foveal.images.place import Place
-from foveal.images.planes import plane, plane_note
+from foveal.images.planes import plane
 from foveal.images.samples import Decoded
 from foveal.images.selection import AS_IT_IS, TO_LOOK_AT, Selection
 from foveal.images.size_notes import size_notes
@@ -48,6 +48,9 @@ class Photo:
     `source` is where it came from: a path, "image", "array" or "tensor". `notes` say what had to be decided
     to read it: which frame, what was put behind transparency, how a tensor's colors were rebuilt. `origin` is where
     its pixels lie in space, as its file says, for maps that go back out (`why.save_map`).
+
+    Of a signal or a volume `values` (c, *space) are what the network is shown, and `pixels` the signal as a band one
+    pixel high, or the middle slice.
     """
 
     pixels: UInt8[NDArray[np.uint8], "H W 3"]
@@ -55,6 +58,7 @@ class Photo:
     source: str
     notes: tuple[str, ...] = ()
     origin: Mapping[str, Any] | None = None
+    values: Float[NDArray[np.float32], " c *space"] | None = None
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
@@ -63,6 +67,11 @@ class Photo:
                 f"A photo of size {self.geometry.photo_size} needs uint8 pixels (H, W, 3), "
                 f"but got {self.pixels.dtype} {shape}."
             )
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """The size of the network's input: (h, w), (length,) or (d, h, w)."""
+        return self.geometry.input_size if self.values is None else self.values.shape[1:]
 
     def with_places(self, places: Mapping[tuple[int, int], Place]) -> Photo:
         """The same photo of a result whose maps, by their size, lie there."""
@@ -245,12 +254,12 @@ def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None, a
     if not np.isfinite(values).all():
         raise ImageError(f"The input tensor of shape {shape} has NaN or infinite values: clean it first.")
     shown = values if values.ndim == 3 else np.stack([plane(channel) for channel in values])
-    notes = plane_note(shape[1:])
+    kept = None if values.ndim == 3 else values.copy()
     geometry = Geometry.identity((shown.shape[1], shown.shape[2]))
     if preprocessing is not None and len(preprocessing.mean) == shape[0]:
-        return Photo(preprocessing.undo(shown), geometry, "tensor", notes)
-    stretched = "colors stretched from least to greatest value"
-    return Photo(_stretched(shown), geometry, "tensor", (stretched, *notes))
+        return Photo(preprocessing.undo(shown), geometry, "tensor", values=kept)
+    notes = ("colors stretched from least to greatest value",) if kept is None else ()
+    return Photo(_stretched(shown), geometry, "tensor", notes, values=kept)
 
 
 def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     Array = TypeVar("Array", NDArray[Any], torch.Tensor)
 
-AXES = (0, 1)
-Pair: TypeAlias = tuple[float, float]
-Size: TypeAlias = "tuple[int, int]"
+Sides: TypeAlias = "tuple[float, ...]"
+"""A number for each axis of space: (y, x) of pictures, (x,) of signals, (z, y, x) of volumes."""
+Size: TypeAlias = "tuple[int, ...]"
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+"""What torch calls interpolation along so many axes."""
 
 TILE = 0.5  # of a cell, on either side of its middle
 
@@ -39,21 +41,21 @@ class Place:
         conv 5×5 ── max-pool 2 ── conv 5×5, none of them padded ──▶ Place((6.5, 6.5), (2.0, 2.0))
 
     Attributes:
-        offset: (y, x), the middle of the first cell.
+        offset: (y, x), the middle of the first cell; a number for each axis of space.
         step: (y, x), from one cell to the next; negative where the map is mirrored.
         turned: the map's rows are the picture's columns, so it must be transposed first; `offset` and `step` are (y, x)
             all the same.
     """
 
-    offset: Pair
-    step: Pair
+    offset: Sides
+    step: Sides
     turned: bool = False
 
     @classmethod
     def covering(cls, cells: Size, image: Size) -> Place:
         """Edge to edge."""
-        step = (image[0] / cells[0], image[1] / cells[1])
-        return cls((step[0] / 2, step[1] / 2), step)
+        step = tuple(side / count for side, count in zip(image, cells, strict=True))
+        return cls(tuple(width / 2 for width in step), step)
 
     def upright(self, map: Array) -> Array:
         """(…, h, w) with the rows of the picture as rows; of an upright map, the map's own orientation."""
@@ -61,7 +63,7 @@ class Place:
 
     def cells_of(self, map: Size) -> Size:
         """How many cells a map (h, w) has along the picture's columns and rows."""
-        return (map[1], map[0]) if self.turned else map
+        return map[::-1] if self.turned else map
 
     def middles(self, axis: int, cells: int) -> NDArray[np.float64]:
         """Where the cells of an upright map lie, along the picture's axis 0 (y) or 1 (x)."""
@@ -76,20 +78,26 @@ class Place:
         return np.clip(index, 0, cells - 1), np.abs(index - (cells - 1) / 2) <= cells / 2 + 1e-9
 
     def points(self, cells: ArrayLike) -> Float[NDArray[np.float64], "... 2"]:
-        """(x, y) on the input of cells (row, column) of the map as it is; shape (..., 2)."""
+        """(x, y) on the input of cells (row, column) of the map as it is; shape (..., 2), or as many as axes."""
         rows_columns = np.asarray(cells, np.float64)
         yx = rows_columns[..., ::-1] if self.turned else rows_columns
         return np.asarray((yx * self.step + self.offset)[..., ::-1])
 
-    def refined(self, factor: tuple[int, int]) -> Place:
+    def refined(self, factor: Size) -> Place:
         """That of a map of which every `factor`-th row and column, from the first on, are this map's."""
-        y, x = self.cells_of(factor)
-        return Place(self.offset, (self.step[0] / y, self.step[1] / x), self.turned)
+        finer = zip(self.step, self.cells_of(factor), strict=True)
+        return Place(self.offset, tuple(step / times for step, times in finer), self.turned)
 
-    def scaled(self, ratio: Pair) -> Place:
+    def scaled(self, ratio: Sides) -> Place:
         """The same on an input that is `ratio` (y, x) times as large."""
-        (oy, ox), (sy, sx), (ry, rx) = self.offset, self.step, ratio
-        return Place((oy * ry, ox * rx), (sy * ry, sx * rx), self.turned)
+        offset, step = (
+            tuple(value * times for value, times in zip(own, ratio, strict=True)) for own in (self.offset, self.step)
+        )
+        return Place(offset, step, self.turned)
+
+    def of_axes(self, axes: slice) -> Place:
+        """That of a map along some axes of space alone, such as a slice of a volume."""
+        return Place(self.offset[axes], self.step[axes])
 
     def settled(self, map: Sequence[int], image: Sequence[int]) -> Place | None:
         """The place at which a map (h, w) is drawn and measured: this one, or None for edge to edge.
@@ -101,9 +109,9 @@ class Place:
         if self.astray(map, image) > TILE:
             return self
         tiles = self._tiles(map, image)
-        return None if tiles == Place.covering((map[0], map[1]), (image[0], image[1])) else tiles
+        return None if tiles == Place.covering(tuple(map), tuple(image)) else tiles
 
-    def settled_finer(self, map: Sequence[int], image: Sequence[int], factor: tuple[int, int]) -> Place | None:
+    def settled_finer(self, map: Sequence[int], image: Sequence[int], factor: Size) -> Place | None:
         """The place of a map (h, w) of which every `factor`-th cell is this map's, drawn where this map draws them.
 
         As `settled` of the finer map. Only where that leaves the tiles while this map keeps its own, off by up to half
@@ -118,18 +126,19 @@ class Place:
 
     def astray(self, map: Sequence[int], image: Sequence[int]) -> float:
         """How far the middles of a map's cells lie from those of their tiles, in cells, at most."""
-        tiles, cells = self._tiles(map, image), self.cells_of((map[0], map[1]))
+        tiles, cells = self._tiles(map, image), self.cells_of(tuple(map))
         apart = [
-            np.abs(self.middles(k, cells[k]) - tiles.middles(k, cells[k])).max() / abs(tiles.step[k]) for k in AXES
+            np.abs(self.middles(k, count) - tiles.middles(k, count)).max() / abs(tiles.step[k])
+            for k, count in enumerate(cells)
         ]
         return float(max(apart))
 
     def _tiles(self, map: Sequence[int], image: Sequence[int]) -> Place:
         """Edge to edge, mirrored and turned as this is."""
-        whole = Place.covering(self.cells_of((map[0], map[1])), (image[0], image[1]))
-        sy, sx = (math.copysign(whole.step[k], self.step[k]) for k in AXES)
-        oy, ox = (step / 2 if step > 0 else side + step / 2 for step, side in zip((sy, sx), image, strict=True))
-        return Place((oy, ox), (sy, sx), self.turned)
+        whole = Place.covering(self.cells_of(tuple(map)), tuple(image))
+        steps = tuple(math.copysign(width, own) for width, own in zip(whole.step, self.step, strict=True))
+        offset = tuple(step / 2 if step > 0 else side + step / 2 for step, side in zip(steps, image, strict=True))
+        return Place(offset, steps, self.turned)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""
@@ -138,23 +147,24 @@ class Place:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Place:
         """The place that `to_dict` wrote."""
-        (oy, ox), (sy, sx) = saved["offset"], saved["step"]
-        if not np.isfinite([oy, ox, sy, sx]).all() or not sy or not sx:
+        offset, step = (tuple(map(float, saved[name])) for name in ("offset", "step"))
+        if len(offset) != len(step) or not 1 <= len(step) <= 3 or not np.isfinite([*offset, *step]).all() or 0 in step:
             raise ValueError(f"cells cannot lie at {saved!r}")
-        return cls((float(oy), float(ox)), (float(sy), float(sx)), bool(saved["turned"]))
+        return cls(offset, step, bool(saved["turned"]))
 
 
 def laid(
-    map: Float[torch.Tensor, "... h w"],
+    map: Float[torch.Tensor, " ... *space"],
     size: Sequence[int],
     place: Place | None,
     image: Sequence[int] | None = None,
     *,
     beyond: bool = False,
-) -> Float[torch.Tensor, "... h2 w2"]:
-    """The map in `size` cells that tile the input, bilinearly; 0 where no cell of its own lies.
+) -> Float[torch.Tensor, " ... *size"]:
+    """The map in `size` cells that tile the input, linearly along each axis; 0 where no cell of its own lies.
 
     Args:
+        size: as many numbers as the map has axes of space: (h, w) of pictures.
         place: where the map's own cells lie; None is edge to edge.
         image: (h, w) of the input in pixels; left out where `size` is that.
         beyond: the outermost cells go on to the edges instead.
@@ -162,17 +172,17 @@ def laid(
     image = size if image is None else image
     if place is None:
         return _stretched(map, size)
-    tiles = Place.covering((size[0], size[1]), (image[0], image[1]))
+    tiles = Place.covering(tuple(size), tuple(image))
     return carried(map, place, tiles, size, beyond=beyond)
 
 
 def carried(
-    map: Float[torch.Tensor, "... h w"], place: Place, target: Place, size: Sequence[int], *, beyond: bool = False
-) -> Float[torch.Tensor, "... h2 w2"]:
+    map: Float[torch.Tensor, " ... *space"], place: Place, target: Place, size: Sequence[int], *, beyond: bool = False
+) -> Float[torch.Tensor, " ... *size"]:
     """The map in the cells of another map of that size, which lie at `target`."""
     upright = place.upright(map)
-    for axis, cells in enumerate(target.cells_of((size[0], size[1]))):
-        dim = upright.ndim - 2 + axis
+    for axis, cells in enumerate(target.cells_of(tuple(size))):
+        dim = upright.ndim - len(size) + axis
         at, there = place.index(axis, target.middles(axis, cells), upright.shape[dim])
         upright = _between(upright, at, there | beyond, dim)
     return target.upright(upright)
@@ -195,6 +205,7 @@ def _between(values: torch.Tensor, at: NDArray[np.float64], there: NDArray[np.bo
 def _stretched(map: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     from torch.nn import functional
 
-    planes = map.reshape(-1, 1, *map.shape[-2:])
-    grown = functional.interpolate(planes, tuple(size), mode="bilinear", align_corners=False)
-    return grown.view(*map.shape[:-2], *size)
+    axes = len(size)
+    planes = map.reshape(-1, 1, *map.shape[-axes:])
+    grown = functional.interpolate(planes, tuple(size), mode=LINEAR[axes], align_corners=False)
+    return grown.view(*map.shape[:-axes], *size)

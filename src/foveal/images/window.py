@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def placed(map: Float[Tensor, "y x"], corner: tuple[int, int], size: tuple[int, int]) -> Float[Tensor, "h w"]:
+def placed(map: Float[Tensor, "y x"], corner: tuple[int, int], size: tuple[int, ...]) -> Float[Tensor, "h w"]:
     """What lies in a window, on the whole stage; zero elsewhere."""
     if map.shape == size:
         return map

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from foveal.attribution.method import Method
 from foveal.errors import MethodError
-from foveal.methods.cam import SPACE, weighted
+from foveal.methods.axes import behind_first
+from foveal.methods.cam import weighted
 from foveal.methods.masks import single
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def ablationcam(
     probe: PerturbationScorer, *, fill: Literal["zero", "mean"] = "zero", chunk: int | None = None
-) -> Float[Tensor, "h w"]:
+) -> Float[Tensor, "*space"]:
     """Σ_c w_c A_c, w_c = y − y_c with y_c the score without channel c   (equations 4 and 5, before the ReLU).
 
     The paper divides all weights by y. That factor is the same for every channel of an image, turns the map round
@@ -37,13 +38,15 @@ def ablationcam(
     return weighted(A[None], weights[None])[0]
 
 
-def _filled(A: Float[Tensor, "c h w"], fill: str) -> Float[Tensor, "c h w"]:
+def _filled(A: Float[Tensor, " c *space"], fill: str) -> Float[Tensor, " c *space"]:
     """What stands for each channel when it is ablated."""
     if fill == "zero":
         return torch.zeros_like(A)
     if fill == "mean":
         # Clamped, so that a constant channel is its own mean exactly.
-        return A.mean(SPACE, keepdim=True).clamp(A.amin(SPACE, keepdim=True), A.amax(SPACE, keepdim=True)).expand_as(A)
+        space = behind_first(A)
+        mean = A.mean(space, keepdim=True)
+        return mean.clamp(A.amin(space, keepdim=True), A.amax(space, keepdim=True)).expand_as(A)
     raise MethodError(f"cannot fill an ablated channel with {fill!r}: say fill=zero or fill=mean")
 
 

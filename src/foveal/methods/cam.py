@@ -16,12 +16,12 @@ from torch import Tensor
 
 from foveal.attribution.method import Method
 from foveal.errors import MethodError
+from foveal.methods.axes import behind_first, space_of
 from foveal.methods.principal import principal
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-SPACE = (-2, -1)
 CHANNELS = 1
 
 
@@ -36,7 +36,7 @@ LINEAR_HEAD = frozenset(
 """What may lie between a layer and the score where CAM is defined: average pooling, one linear layer, bookkeeping."""
 
 
-def cam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+def cam(A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"]) -> Float[Tensor, " n *space"]:
     """Σ_c w_c A_c with w the weights of the linear layer behind global average pooling; ⟨map⟩ = score − bias.
 
     There G_c is w_c / hw at every position, so w_c = Σ G_c. Where G is not constant the head is not of that form.
@@ -44,21 +44,21 @@ def cam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tenso
     Raises:
         MethodError: when something else than average pooling and a linear layer follows.
     """
-    spread = (G.amax(SPACE) - G.amin(SPACE)).amax(CHANNELS)
-    if bool((spread > 1e-4 * G.abs().amax((1, 2, 3))).any()):
+    spread = (G.amax(space_of(G)) - G.amin(space_of(G))).amax(CHANNELS)
+    if bool((spread > 1e-4 * G.abs().amax(behind_first(G))).any()):
         raise MethodError(
             "cam does not apply at this layer: it needs global average pooling and one linear layer directly after it; "
             "use hirescam, which is the same map there and defined everywhere"
         )
-    return weighted(A, G.sum(SPACE))
+    return weighted(A, G.sum(space_of(G)))
 
 
-def gradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+def gradcam(A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"]) -> Float[Tensor, " n *space"]:
     """Σ_c ⟨G_c⟩ A_c (equations 1 and 2, before the ReLU)."""
-    return weighted(A, G.mean(SPACE))
+    return weighted(A, G.mean(space_of(G)))
 
 
-def gradcam_plus_plus(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+def gradcam_plus_plus(A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"]) -> Float[Tensor, " n *space"]:
     """Σ_c w_c A_c, w_c = Σ_ij α_ij ReLU(G_ij), α = G² / (2 G² + (Σ A) G³)   (equations 7, 13 and 19).
 
     Where G > 0 the fraction is 1 / (2 + G Σ A): no epsilon, so the map does not depend on how small gradients are.
@@ -66,22 +66,23 @@ def gradcam_plus_plus(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) 
     """
     G = G.relu()
     # For A ≥ 0 the denominator is at least 2. Signed layers can cross zero, where α has no meaning.
-    below = 2 + G * A.sum(SPACE, keepdim=True)
-    return weighted(A, torch.where(below > 0, G / torch.where(below > 0, below, 1), 0).sum(SPACE))
+    below = 2 + G * A.sum(space_of(A), keepdim=True)
+    return weighted(A, torch.where(below > 0, G / torch.where(below > 0, below, 1), 0).sum(space_of(A)))
 
 
-def xgradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+def xgradcam(A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"]) -> Float[Tensor, " n *space"]:
     """Σ_c w_c A_c, w_c = Σ_ij A_ij G_ij / Σ_ij A_ij   (equation 8): Grad-CAM's weights averaged where A is.
 
     A channel whose sum is no more than rounding, as right behind a normalization over places, has no such average: its
     weight is 0.
     """
-    total = A.sum(SPACE)
-    nothing = total.abs() <= _rounding(A) * A.abs().sum(SPACE)
-    return weighted(A, torch.where(nothing, 0, (A * G).sum(SPACE) / torch.where(nothing, 1, total)))
+    space = space_of(A)
+    total = A.sum(space)
+    nothing = total.abs() <= _rounding(A) * A.abs().sum(space)
+    return weighted(A, torch.where(nothing, 0, (A * G).sum(space) / torch.where(nothing, 1, total)))
 
 
-def hirescam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+def hirescam(A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"]) -> Float[Tensor, " n *space"]:
     """Σ_c G ⊙ A: sums to the score, up to biases, wherever the network above is piecewise linear."""
     return (G * A).sum(CHANNELS)
 
@@ -91,9 +92,11 @@ def _rounding(A: Tensor) -> float:
     return max(1e-5, 4 * torch.finfo(A.dtype).eps)
 
 
-def evened_out(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[Tensor, "n h w"]) -> str | None:
+def evened_out(
+    A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"], M: Float[Tensor, " n *space"]
+) -> str | None:
     """Where the next operation normalizes over places, the mean of G over them is rounding noise in every channel."""
-    means, terms = G.mean(SPACE).abs(), G.abs().mean(SPACE)
+    means, terms = G.mean(space_of(G)).abs(), G.abs().mean(space_of(G))
     if not bool(((means <= _rounding(A) * terms).all(1) & (terms > 0).any(1)).any()):
         return None
     return (
@@ -102,9 +105,12 @@ def evened_out(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Floa
     )
 
 
-def without_mean(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[Tensor, "n h w"]) -> str | None:
+def without_mean(
+    A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"], M: Float[Tensor, " n *space"]
+) -> str | None:
     """Which channels have no average."""
-    nothing = (A.sum(SPACE).abs() <= _rounding(A) * A.abs().sum(SPACE)) & A.any(-1).any(-1)
+    space = space_of(A)
+    nothing = (A.sum(space).abs() <= _rounding(A) * A.abs().sum(space)) & A.flatten(2).any(-1)
     if not bool(nothing.any()):
         return None
     return (
@@ -113,9 +119,11 @@ def without_mean(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Fl
     )
 
 
-def canceled(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[Tensor, "n h w"]) -> str | None:
+def canceled(
+    A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"], M: Float[Tensor, " n *space"]
+) -> str | None:
     """Where the next operation normalizes over channels, G ⊥ A at every position and the sum is rounding noise."""
-    terms, rest = (G * A).abs().sum(CHANNELS).amax((1, 2)), M.abs().amax((1, 2))
+    terms, rest = (G * A).abs().sum(CHANNELS).flatten(1).amax(1), M.abs().flatten(1).amax(1)
     if not bool(((rest <= _rounding(A) * terms) & (terms > 0)).any()):
         return None
     return (
@@ -124,42 +132,43 @@ def canceled(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[
     )
 
 
-def layercam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+def layercam(A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"]) -> Float[Tensor, " n *space"]:
     """Σ_c ReLU(G) ⊙ A: only what more of would help."""
     return (G.relu() * A).sum(CHANNELS)
 
 
-def elementwise_gradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+def elementwise_gradcam(A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"]) -> Float[Tensor, " n *space"]:
     """Σ_c ReLU(G ⊙ A): evidence in favor only, without cancellation between channels."""
     return (G * A).relu().sum(CHANNELS)
 
 
-def eigencam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"] | None = None) -> Float[Tensor, "n h w"]:
+def eigencam(
+    A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"] | None = None
+) -> Float[Tensor, " n *space"]:
     """A projected on its first principal direction over channels (not centered); the larger lobe is positive."""
     M = principal(A)
     return M * towards(M, M.abs())
 
 
-def eigengradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+def eigengradcam(A: Float[Tensor, "n c *space"], G: Float[Tensor, "n c *space"]) -> Float[Tensor, " n *space"]:
     """The same of G ⊙ A, with the sign that agrees with Σ_c G ⊙ A, so positive means in favor."""
     M = principal(G * A)
     return M * towards(M, hirescam(A, G))
 
 
-def weighted(A: Float[Tensor, "n c h w"], w: Float[Tensor, "n c"]) -> Float[Tensor, "n h w"]:
+def weighted(A: Float[Tensor, "n c *space"], w: Float[Tensor, "n c"]) -> Float[Tensor, " n *space"]:
     """Σ_c w_c A_c."""
-    n, c, h, w_ = A.shape
-    return torch.bmm(w[:, None], A.reshape(n, c, h * w_)).view(n, h, w_)
+    return torch.bmm(w[:, None], A.flatten(2)).view(len(A), *A.shape[2:])
 
 
-def towards(M: Float[Tensor, "n h w"], evidence: Float[Tensor, "n h w"]) -> Float[Tensor, "n 1 1"]:
+def towards(M: Float[Tensor, " n *space"], evidence: Float[Tensor, " n *space"]) -> Float[Tensor, " n *ones"]:
     """The sign, +1 or −1 an image and never 0, that makes M agree with the evidence; both may be tiny or huge."""
-    agreement = (_unit(M) * _unit(evidence)).sum(SPACE, keepdim=True)
+    agreement = (_unit(M) * _unit(evidence)).sum(behind_first(M), keepdim=True)
     return torch.where(agreement < 0, -1.0, 1.0).to(M.dtype)
 
 
-def _unit(M: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
-    return M / M.abs().amax(SPACE, keepdim=True).clamp(min=torch.finfo(M.dtype).tiny)
+def _unit(M: Float[Tensor, " n *space"]) -> Float[Tensor, " n *space"]:
+    return M / M.abs().amax(behind_first(M), keepdim=True).clamp(min=torch.finfo(M.dtype).tiny)
 
 
 FAMILY = (

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from foveal.attribution.method import Method
 from foveal.engine.address import INPUT
+from foveal.errors import MethodError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -24,7 +25,6 @@ def hierarchical(
     Raises:
         MethodError: at a layer that is no stage of the network.
     """
-    from foveal.errors import MethodError
     from foveal.hierarchy.build import tree_of
     from foveal.hierarchy.settings import TreeSettings
     from foveal.results.tree_map import fine_map, stage_map

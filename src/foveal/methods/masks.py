@@ -11,7 +11,8 @@ from torch.nn.functional import interpolate
 
 from foveal.engine.precision import PRECISIONS
 from foveal.errors import MethodError
-from foveal.images.place import laid
+from foveal.images.place import LINEAR, laid
+from foveal.methods.axes import behind_first
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -19,19 +20,18 @@ if TYPE_CHECKING:
     from foveal.attribution.perturbation import PerturbationScorer
     from foveal.engine.precision import Precision
 
-SPACE = (-2, -1)
 SAMPLE = 16
 """On so many masks an approximation is held against the exact score."""
 
 Alter = Callable[[Tensor, Tensor], Tensor]
-"""Masks (k, 1, h, w) and their numbers (k,) -> the masks that are used instead."""
+"""Masks (k, 1, *space) and their numbers (k,) -> the masks that are used instead."""
 
 
 class MaskSet:
     """One image behind masks of values 0 … 1, each made of an activation when its turn comes.
 
     Attributes:
-        A: (c, h, w), the activation, in single precision at least.
+        A: (c, *space), the activation, in single precision at least.
         channels: numbers of those that differ from place to place; a constant one masks nothing, and has no scale.
     """
 
@@ -49,7 +49,7 @@ class MaskSet:
         if precision not in PRECISIONS:
             raise MethodError(f"cannot run forward passes in {precision!r}: say float32, bfloat16 or auto")
         self.A = A = single(probe.A[0])
-        self.channels: Int[Tensor, " v"] = (A.amax(SPACE) > A.amin(SPACE)).nonzero()[:, 0]
+        self.channels: Int[Tensor, " v"] = (A.flatten(1).amax(1) > A.flatten(1).amin(1)).nonzero()[:, 0]
         self._probe, self._chunk, self._precision = probe, chunk, precision
         self._scaling, self._align_corners = scaling, align_corners
         self._place = None if align_corners else probe.place
@@ -58,7 +58,9 @@ class MaskSet:
                 "masks cover the cells at their exact position; masks from edge to edge, as published, miss them"
             )
 
-    def scores(self, planes: Float[Tensor, "m h w"], alter: Alter | None = None, times: int = 1) -> Float[Tensor, " m"]:
+    def scores(
+        self, planes: Float[Tensor, " m *space"], alter: Alter | None = None, times: int = 1
+    ) -> Float[Tensor, " m"]:
         """The score of the image behind the mask that each plane makes, averaged over `times` alterations of it."""
 
         def copies(start: int, stop: int) -> Tensor:
@@ -75,20 +77,20 @@ class MaskSet:
             measure(self._probe, self._precision, scores[chosen], exact)
         return scores.to(self.A).view(-1, times).mean(1)
 
-    def of(self, planes: Float[Tensor, "k h w"]) -> Float[Tensor, "k 1 h w"]:
+    def of(self, planes: Float[Tensor, " k *space"]) -> Float[Tensor, "k 1 *space"]:
         """The masks that planes make."""
         M = planes[:, None]
         return self._upsampled(scaled(M)) if self._scaling == "before" else scaled(self._upsampled(M))
 
-    def _upsampled(self, M: Float[Tensor, "k 1 h w"]) -> Float[Tensor, "k 1 h w"]:
+    def _upsampled(self, M: Float[Tensor, "k 1 *space"]) -> Float[Tensor, "k 1 *space"]:
         if self._align_corners:
-            return interpolate(M, self._probe.x.shape[2:], mode="bilinear", align_corners=True)
+            return interpolate(M, self._probe.x.shape[2:], mode=LINEAR[self._probe.x.ndim - 2], align_corners=True)
         return laid(M, self._probe.x.shape[2:], self._place, beyond=True)
 
 
-def scaled(M: Float[Tensor, "... h w"]) -> Float[Tensor, "... h w"]:
+def scaled(M: Float[Tensor, " m *space"]) -> Float[Tensor, " m *space"]:
     """From 0 to 1, each map by itself; zero where it is constant."""
-    low, high = M.amin(SPACE, keepdim=True), M.amax(SPACE, keepdim=True)
+    low, high = M.amin(behind_first(M), keepdim=True), M.amax(behind_first(M), keepdim=True)
     return (M - low) / (high - low).where(high > low, 1)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from foveal.attribution.method import Method
 from foveal.engine.blur import blurred
 from foveal.errors import MethodError
+from foveal.methods.axes import space_of
 from foveal.methods.masks import single
 
 if TYPE_CHECKING:
@@ -77,11 +78,6 @@ def _cover(A: Float[Tensor, "1 c *space"], fill: str, window: int) -> Float[Tens
     if fill == "blur":
         return blurred(A, window / 2)
     raise MethodError(f"cannot cover windows with {fill!r}: say fill=zero, fill=mean or fill=blur")
-
-
-def space_of(A: Tensor) -> tuple[int, ...]:
-    """The axes behind images and channels."""
-    return tuple(range(2, A.ndim))
 
 
 FAMILY = (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from foveal.attribution.perturbation import PerturbationScorer
 
 
-def opticam(probe: PerturbationScorer, *, steps: int = 100, rate: float = 0.1) -> Float[Tensor, "h w"]:
+def opticam(probe: PerturbationScorer, *, steps: int = 100, rate: float = 0.1) -> Float[Tensor, "*space"]:
     """Σ_c softmax(u)_c A_c with u = argmax score of x ⊙ M(u), M(u) that map upsampled and scaled   (equations 7 to 11).
 
     From equal weights, by Adam. One forward and one backward a step.

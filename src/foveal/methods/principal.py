@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from foveal.methods.axes import behind_first
+
 if TYPE_CHECKING:
     from jaxtyping import Float
 
@@ -14,21 +16,20 @@ _SMALL = 128  # below this side a dense eigendecomposition is the fastest there 
 _BLOCK, _STEPS = 4, 12
 
 
-def principal(A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+def principal(A: Float[Tensor, "n c *space"]) -> Float[Tensor, " n *space"]:
     """A·v₁, with v₁ the first right singular vector of A as (positions × channels), not centered; sign arbitrary.
 
     From the Gram matrix of the smaller side, so it stays cheap at any resolution.
     """
-    n, c, h, w = A.shape
     # Gradients may be tiny or huge: scaled to one, the squares below stay within range.
-    size = A.detach().abs().amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(A.dtype).tiny)
-    X = (A / size).reshape(n, c, h * w)
-    if c <= h * w:
+    size = A.detach().abs().amax(behind_first(A), keepdim=True).clamp(min=torch.finfo(A.dtype).tiny)
+    X = (A / size).flatten(2)
+    if X.shape[1] <= X.shape[2]:
         M = leading(X @ X.mT)[:, None] @ X
     else:
         u = leading(X.mT @ X)
         M = u * (X @ u[..., None]).norm(dim=1)
-    return M.view(n, h, w) * size[:, 0]
+    return M.view(len(A), *A.shape[2:]) * size[:, 0]
 
 
 def leading(C: Float[Tensor, "n m m"]) -> Float[Tensor, "n m"]:

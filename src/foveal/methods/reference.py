@@ -9,7 +9,7 @@ from torch import Tensor
 
 from foveal.engine.blur import blurred
 from foveal.errors import UnknownMethod
-from foveal.methods.occlusion import space_of
+from foveal.methods.axes import space_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -15,7 +15,8 @@ from torch import Tensor
 from foveal.attribution.method import Method
 from foveal.engine.rules import LinearRule
 from foveal.errors import UnknownMethod
-from foveal.methods.cam import SPACE, hirescam, weighted
+from foveal.methods.axes import space_of
+from foveal.methods.cam import hirescam, weighted
 from foveal.targets.shares import class_shares
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _apart_from_zero(x: Tensor) -> Tensor:
 
 def relevance_cam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Σ_c ⟨R_c⟩ A_c with R = A ⊙ G (equation 6)."""
-    return weighted(A, (A * G).mean(SPACE))
+    return weighted(A, (A * G).mean(space_of(A)))
 
 
 def epsilon(epsilon: float) -> Relevance:

@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 
 from foveal.attribution.method import Method
 from foveal.errors import MethodError
+from foveal.images.place import LINEAR
 from foveal.methods.masks import single
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from foveal.attribution.perturbation import PerturbationScorer
     from foveal.engine.precision import Precision
-
-
-ENLARGING = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def rise(
@@ -76,7 +74,7 @@ class RandomMasks:
     """Random masks, each a function of the seed and its number."""
 
     def __init__(self, size: tuple[int, ...], cells: int, probability: float, seed: int) -> None:
-        if len(size) not in ENLARGING:
+        if len(size) not in LINEAR:
             raise MethodError(f"RISE masks inputs of one to three axes behind the channels, and these have {len(size)}")
         self._size, self._cells, self._probability, self._seed = size, cells, probability, seed
         self._cell = tuple(ceil(side / cells) for side in size)
@@ -90,7 +88,7 @@ class RandomMasks:
         grid = torch.rand(1, 1, *corners, generator=seed, device="cpu") < self._probability
         shift = [int(torch.randint(cell, (), generator=seed, device="cpu")) for cell in self._cell]
         whole = [(self._cells + 1) * cell for cell in self._cell]
-        large = interpolate(grid.float(), whole, mode=ENLARGING[len(whole)], align_corners=False)
+        large = interpolate(grid.float(), whole, mode=LINEAR[len(whole)], align_corners=False)
         shown = tuple(slice(at, at + side) for at, side in zip(shift, self._size, strict=True))
         return large[0][(slice(None), *shown)]
 

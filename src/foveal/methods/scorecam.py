@@ -41,7 +41,7 @@ def scorecam(
     clusters: int | None = None,
     precision: Precision = "float32",
     chunk: int | None = None,
-) -> Float[Tensor, "h w"]:
+) -> Float[Tensor, "*space"]:
     """Σ_c w_c A_c, w_c from the score of the image behind the mask of channel c   (section 3, algorithm 1)."""
     masks = MaskSet(probe, scaling, align_corners, precision, chunk)
     if clusters is None or clusters >= len(masks.channels):
@@ -64,7 +64,7 @@ def sscorecam(
     align_corners: bool = False,
     precision: Precision = "float32",
     chunk: int | None = None,
-) -> Float[Tensor, "h w"]:
+) -> Float[Tensor, "*space"]:
     """Score-CAM of scores averaged over M_c + δ, δ ~ N(0, σ²) at every pixel; the same noise for every channel."""
     masks = MaskSet(probe, scaling, align_corners, precision, chunk)
     seed = torch.Generator().manual_seed(0)
@@ -81,10 +81,10 @@ def iscorecam(
     align_corners: bool = False,
     precision: Precision = "float32",
     chunk: int | None = None,
-) -> Float[Tensor, "h w"]:
+) -> Float[Tensor, "*space"]:
     """Score-CAM of scores averaged over i/N · M_c, i = 1 … N: on the way from the black image to the masked one."""
     masks = MaskSet(probe, scaling, align_corners, precision, chunk)
-    share = (torch.arange(samples, device=masks.A.device)[:, None, None, None] + 1) / samples
+    share = (torch.arange(samples, device=masks.A.device).view(-1, *[1] * (probe.x.ndim - 1)) + 1) / samples
     scores = masks.scores(masks.A[masks.channels], lambda M, i: M * share[i], samples)
     return _summed(masks, scores.softmax(0))
 
@@ -101,7 +101,7 @@ def _shared(probe: PerturbationScorer, masks: MaskSet, clusters: int) -> Float[T
     return shared
 
 
-def _summed(masks: MaskSet, weights: Float[Tensor, " v"]) -> Float[Tensor, "h w"]:
+def _summed(masks: MaskSet, weights: Float[Tensor, " v"]) -> Float[Tensor, "*space"]:
     every = masks.A.new_zeros(len(masks.A))
     every[masks.channels] = weights.to(every)
     return weighted(masks.A[None], every[None])[0]

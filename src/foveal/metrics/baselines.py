@@ -28,6 +28,13 @@ def hidden(
     if isinstance(fill, str) and fill == "impute":
         from foveal.metrics.imputing import impute
 
+        if x.ndim == 3:  # a picture one pixel high
+            return impute(x[:, :, None], where[:, :, None], seed=seed)[:, :, 0]
+        if x.ndim != 4:
+            raise MethodError(
+                f"what is hidden cannot be imputed in an input {tuple(x.shape)}, only in images and signals: "
+                "say fill=mean, fill=blur or fill=zero"
+            )
         return impute(x, where, seed=seed)
     return torch.where(where, baseline(x, fill, seed=seed), x)
 
@@ -60,15 +67,16 @@ def baseline(
         return kind(x)
     if kind == "zero":
         return torch.zeros_like(x)
-    mean = x.mean((2, 3), keepdim=True)
+    space = tuple(range(2, x.ndim))
+    mean = x.mean(space, keepdim=True)
     if kind in ("mean", "impute"):
         return mean.expand_as(x)
     if kind == "blur":
-        return _blurred(x)
+        return _blurred(x) if x.ndim == 4 else _blurred_in_space(x)
     if kind == "noise":
         random = torch.Generator().manual_seed(seed)
         noise = torch.randn(x.shape[1:], generator=random, device="cpu").to(x)
-        return mean + noise * x.std((2, 3), keepdim=True)
+        return mean + noise * x.std(space, keepdim=True)
     if kind == "black":
         raise MethodError("black depends on the preprocessing: pass foveal.metrics.black(mean, std) as baseline")
     raise UnknownMethod(f"there is no baseline {shown(kind)}: say {', '.join(BASELINES)}, or give a tensor")
@@ -86,9 +94,17 @@ def empty_key(kind: Fill, seed: int) -> Hashable:
     return "empty", fill_key("mean" if isinstance(kind, str) and kind == "impute" else kind, seed)
 
 
-def _blurred(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+def _blurred_in_space(x: Float[Tensor, "n c *space"]) -> Float[Tensor, "n c *space"]:
+    """The same along any number of axes, each as the rows of a picture."""
+    for dim in range(2, x.ndim):
+        first = x.movedim(dim, 2)
+        x = _blurred(first.flatten(3) if x.ndim > 3 else first[..., None], (2,)).view(first.shape).movedim(2, dim)
+    return x
+
+
+def _blurred(x: Float[Tensor, "n c h w"], dims: Sequence[int] = (2, 3)) -> Float[Tensor, "n c h w"]:
     """One pass along each side; the border is mirrored, so it does not darken."""
-    for dim in (2, 3):
+    for dim in dims:
         size = x.shape[dim]
         sigma = size / 8
         reach = min(round(3 * sigma), size - 1)

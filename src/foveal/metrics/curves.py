@@ -10,7 +10,7 @@ arXiv:2201.13291).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -160,10 +160,11 @@ class CurvePath:
         alone: bool = False,
         seed: int = 0,
     ) -> None:
-        if len(x) != 1 or map.ndim != 2 or map.shape[0] > x.shape[2] or map.shape[1] > x.shape[3]:
+        fits = map.ndim == x.ndim - 2 and all(own <= side for own, side in zip(map.shape, x.shape[2:], strict=True))
+        if len(x) != 1 or not fits:
             raise MethodError(
-                f"a curve is of one image (1, c, h, w) and a map (h, w) no larger, but got {tuple(x.shape)} and "
-                f"{tuple(map.shape)}"
+                f"a curve is of one image (1, c, h, w) and a map (h, w) no larger, or of (1, c, *space) and (*space), "
+                f"but got {tuple(x.shape)} and {tuple(map.shape)}"
             )
         map = map.detach().double().cpu()
         if not bool(torch.isfinite(map).all()):
@@ -174,6 +175,10 @@ class CurvePath:
             raise MethodError("steps that are changed alone make no area that could be known to a tolerance")
         self._x, self._kind, self._fill, self._alone, self._seed = x, kind, fill, alone, seed
         self._imputed = isinstance(fill, str) and fill == "impute"
+        if self._imputed and x.ndim != 4:
+            raise MethodError(
+                f"curves of inputs {tuple(x.shape)} cannot impute what they remove: say mean, blur or zero"
+            )
         self._map, self._rank = map, ranks(map, seed=seed)
         steps = min(steps, map.numel())
         self._tolerance = tolerance
@@ -237,7 +242,7 @@ class CurvePath:
 
     def _copies(self, points: Sequence[int], numbers: Sequence[int]) -> Tensor:
         spans = torch.tensor([self._span(points[number]) for number in numbers]).to(self._grown)
-        low, high = spans.T.reshape(2, -1, 1, 1, 1)
+        low, high = spans.T.reshape(2, -1, *[1] * (self._x.ndim - 1))
         changed = (self._grown >= low) & (self._grown < high)
         if self._kind == "insertion":
             return torch.where(changed, self._x, self._empty)
@@ -259,7 +264,7 @@ def ranks(map: Float[Tensor, "h w"], *, seed: int = 0) -> Int[Tensor, "h w"]:
 
 def regrid(
     map: Float[Tensor, "h w"],
-    size: tuple[int, int],
+    size: Sequence[int],
     place: Place | None = None,
     image: Sequence[int] | None = None,
 ) -> Float[Tensor, "h2 w2"]:
@@ -271,8 +276,14 @@ def regrid(
         place: where the map's cells lie on an image of that size; None is edge to edge.
     """
     map = map.detach().float()
-    if map.shape[0] < size[0] or map.shape[1] < size[1]:
+    if any(own < wanted for own, wanted in zip(map.shape, size, strict=True)):
         return laid(map, size, place, image)
     if place is not None:  # in tiles as fine as the map first
         map = laid(map, map.shape, place, image)
-    return functional.adaptive_avg_pool2d(map[None, None], size)[0, 0]
+    pooled: Tensor = _POOLS[map.ndim](map[None, None], tuple(size))[0, 0]
+    return pooled
+
+
+_POOLS: Mapping[int, Callable[..., Tensor]] = {
+    1: functional.adaptive_avg_pool1d, 2: functional.adaptive_avg_pool2d, 3: functional.adaptive_avg_pool3d,
+}  # fmt: skip

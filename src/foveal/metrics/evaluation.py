@@ -54,7 +54,7 @@ class EvaluationSettings:
     steps: int = 196
     tolerance: float | None = None
     together: bool = True
-    grid: tuple[int, int] | None = None
+    grid: tuple[int, ...] | None = None
     delete: Fill = "zero"
     insert: Fill = "blur"
     mask: Fill = "zero"
@@ -106,7 +106,7 @@ class Evaluation:
     _made: dict[ExperimentName, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        if self.map.ndim != 2 or len(self.x) != 1:
+        if self.map.ndim != self.x.ndim - 2 or len(self.x) != 1:
             raise MethodError(f"an evaluation is of one image and its map (h, w), not {tuple(self.map.shape)}")
         self.map = self.map.detach()
         if not self.map.is_floating_point():
@@ -182,7 +182,7 @@ class Evaluation:
 
     @cached_property
     def coherency(self) -> float:
-        mask = mask_of(self.map[None].to(self.x), (self.x.shape[2], self.x.shape[3]), self.place)
+        mask = mask_of(self.map[None].to(self.x), self.x.shape[2:], self.place)
         return coherency(self.map, self._again(self.x * mask)[0])
 
     @cached_property
@@ -194,7 +194,7 @@ class Evaluation:
         """The map on the grid of the curves, which tiles the image."""
         if self.setting.grid is None and self.place is None:
             return self.map
-        size = self.setting.grid or (self.map.shape[0], self.map.shape[1])
+        size = self.setting.grid or self.map.shape
         return regrid(self.map, size, self.place, self.x.shape[2:])
 
     @cached_property

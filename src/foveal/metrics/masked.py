@@ -62,14 +62,12 @@ class Masked:
         return torch.where(self.whole > 0, lost / self.whole.clamp(min=1e-7), torch.nan)
 
 
-def mask_of(
-    map: Float[Tensor, "n h w"], size: tuple[int, int], place: Place | None = None
-) -> Float[Tensor, "n 1 h2 w2"]:
+def mask_of(map: Float[Tensor, "n h w"], size: Sequence[int], place: Place | None = None) -> Float[Tensor, "n 1 h2 w2"]:
     """The map between 0 and 1, image by image, at the image's size; zeros for a map that is the same everywhere.
 
     `place` is where its cells lie on the image; None is edge to edge.
     """
-    return laid(unit(map)[:, None], size, place)
+    return laid(unit(map, axes=len(size))[:, None], size, place)
 
 
 def masked(
@@ -93,14 +91,14 @@ def masked(
         whole: scores of the images as they are, where they are known.
         place: where the cells of the maps lie on the images; None is edge to edge.
     """
-    if maps.ndim != 3 or len(maps) != len(x) or not bool(torch.isfinite(maps).all()):
+    if maps.ndim != x.ndim - 1 or len(maps) != len(x) or not bool(torch.isfinite(maps).all()):
         raise MethodError(f"{len(x)} images need as many maps (n, h, w) of finite numbers, but got {tuple(maps.shape)}")
-    size = (x.shape[2], x.shape[3])
+    size = x.shape[2:]
     mask = mask_of(maps.to(x), size, place) if scaled else laid(maps[:, None].to(x), size, place)
     with torch.no_grad():
         shown, hidden = (exactly(ask)(behind).detach().float().cpu() for behind in _behind(x, mask, fill, seed))
         whole = ask(x).detach().float().cpu() if whole is None else whole
-    return Masked(whole, shown, hidden, mask.mean((1, 2, 3)).float().cpu())
+    return Masked(whole, shown, hidden, mask.mean(tuple(range(1, x.ndim))).float().cpu())
 
 
 def masking(
@@ -112,7 +110,7 @@ def masking(
     place: Place | None = None,
 ) -> Experiment[Masked]:
     """The experiment of `masked` for one image and its map."""
-    mask = mask_of(map[None].to(x), (x.shape[2], x.shape[3]), place)
+    mask = mask_of(map[None].to(x), x.shape[2:], place)
     whole = yield from whole_score(x)
     # A mask of zeros, which a constant map has, shows nothing and hides nothing.
     keys = (object(), object()) if bool(mask.any()) else (empty_key(fill, seed), WHOLE)
@@ -123,7 +121,7 @@ def masking(
 
     scores = yield AlteredCopies(keys, altered, exact=True)
     shown, hidden = scores.float().split(1)
-    return Masked(torch.tensor([whole]), shown, hidden, mask.mean((1, 2, 3)).float().cpu())
+    return Masked(torch.tensor([whole]), shown, hidden, mask.mean(tuple(range(1, x.ndim))).float().cpu())
 
 
 def _behind(x: Tensor, mask: Tensor, fill: Fill, seed: int) -> tuple[Tensor, Tensor]:

@@ -16,23 +16,24 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-def unit(map: Float[Tensor, "*n h w"]) -> Float[Tensor, "*n h w"]:
-    """(S − min) / (max − min) for each image; zeros where all is the same."""
+def unit(map: Float[Tensor, "*n h w"], *, axes: int = 2) -> Float[Tensor, "*n h w"]:
+    """(S − min) / (max − min) for each image; zeros where all is the same. Space has the last `axes` axes."""
     map = map.detach()
     if not map.is_floating_point() or map.dtype.itemsize < 4:
         map = map.float()  # bytes would overflow
-    low, high = map.amin((-2, -1), keepdim=True), map.amax((-2, -1), keepdim=True)
+    space = tuple(range(-axes, 0))
+    low, high = map.amin(space, keepdim=True), map.amax(space, keepdim=True)
     return torch.where(high > low, (map - low) / torch.where(high > low, high - low, 1), 0)
 
 
 def complexity(map: Float[Tensor, "h w"]) -> float:
     """‖M‖₁ / (h w), 0 to 1; lower is simpler (Poppi et al., arXiv:2104.10252)."""
-    return float(unit(map).double().mean())
+    return float(unit(map, axes=map.ndim).double().mean())
 
 
 def sparsity(map: Float[Tensor, "h w"]) -> float:
     """max M / mean M: 1 for a map that is the same everywhere, h w for a single position (Gomez et al., 2201.13291)."""
-    M = unit(map).double()
+    M = unit(map, axes=map.ndim).double()
     return float(M.max() / M.mean()) if bool(M.any()) else 1.0
 
 

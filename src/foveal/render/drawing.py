@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from foveal.errors import ResultError
-from foveal.images.planes import plane
 from foveal.render.color import named
 from foveal.render.scale import Limit, Scale, Sign, choose_scale
 
@@ -75,4 +74,4 @@ def scale_of(maps: Float[Tensor, "n h w"], i: int, drawing: Drawing, *, robust: 
     if rule == "batch":
         return choose_scale(values, sign=drawing.sign, colors=drawing.colors)
     limit: Limit = None if rule == "image" else rule
-    return choose_scale(plane(values[i]), sign=drawing.sign, limit=limit, colors=drawing.colors)
+    return choose_scale(values[i], sign=drawing.sign, limit=limit, colors=drawing.colors)

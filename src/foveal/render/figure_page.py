@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from foveal.images.planes import plane
 from foveal.render.contours import LEVELS
 from foveal.render.drawing import scale_of
 from foveal.render.figure_notes import figure_notes
@@ -109,7 +108,7 @@ def figure_page(
     below = under + sum(heights) + at.gap * len(heights)
     page = Page(round(width + 2 * edge), math.ceil(below + len(foot) * at.size * 0.85 * LINE + edge))
     _lines(page, (edge, edge), head, at.size * 1.2, INK)
-    _heading(page, (edge + at.left, top), ("photo", ""), at)
+    _heading(page, (edge + at.left, top), (_kind(rows), ""), at)
     for x, (why, layer) in zip(starts, headings, strict=True):
         _heading(page, (edge + x, top), (why.method, layer), at)
     y = under
@@ -125,6 +124,12 @@ def figure_page(
         y += height + at.gap
     _lines(page, (edge, below), foot, at.size * 0.85, MUTED)
     return page
+
+
+def _kind(rows: Sequence[Row]) -> str:
+    """What stands above the first column."""
+    kinds = {len(whys[0].photos[i].space) for whys, i in rows}
+    return {1: "signal", 2: "photo", 3: "volume"}[kinds.pop()] if len(kinds) == 1 else "input"
 
 
 def title_of(rows: Sequence[Row], title: str | None) -> str:
@@ -148,7 +153,7 @@ def _column_scales(maps: Sequence[Sequence[tuple[Maps, str]]], drawing: Drawing)
 
 def _panel(why: Maps, i: int, layer: str, drawing: Drawing, shared: Scale | None, side: int) -> FigurePanel:
     scale = shared or scale_of(why.maps[layer], i, drawing, robust=True)
-    values = plane(why.maps[layer][i].detach().cpu().float().numpy())
+    values = why.maps[layer][i].detach().cpu().float().numpy()
     image = draw_overlay(
         why.photos[i], values, place=why.where.get(layer), sign=scale.sign, limit=scale.limit, alpha=drawing.alpha,
         colors=drawing.colors, contour=drawing.contour, color_bar=False, side=side,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from foveal.render.overlay import INK, PAPER, fit, resized
+from foveal.render.overlay import INK, PAPER, draw_photo, resized
 from foveal.render.text import shorten, wrap, write
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def stacked(strips: Sequence[Image.Image], *, edge: int, gap: int) -> Image.Imag
 
 def fit_photo(photo: Photo, side: int) -> Image.Image:
     """The photo itself, as large as an overlay of that side."""
-    return Image.fromarray(fit(photo, side).pixels)
+    return draw_photo(photo, side)
 
 
 def sentence(note: str, layers: Sequence[str] = ()) -> str:

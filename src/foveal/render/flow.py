@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.errors import ResultError
+from foveal.images.planes import planar
 from foveal.render.color import sequential
 from foveal.render.curves import NamedCurve, curve_picture, ramp
 from foveal.render.figures import MUTED, Layout, fit_photo, grid, paragraph, stacked
@@ -21,6 +22,7 @@ from foveal.render.text import shorten, write
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from foveal.images import Photo
     from foveal.render.drawable import AuditedLayers, FlowMaps
@@ -128,7 +130,8 @@ def mask_picture(flow: FlowMaps, layer: str, i: int = 0, *, side: int = 224) -> 
     share = flow.kept[layer][i].detach().cpu().float().numpy()
     if "reference" in flow.parameters:
         share = _without_grid(share, flow, layer)
-    seen = shown.geometry.map_to_photo(share, place=flow.where.get(layer))
+    cells, place = planar(share, flow.where.get(layer), shown.space)
+    seen = shown.geometry.map_to_photo(cells, place=place)
     gray = (255 * np.nan_to_num(seen, nan=0.0).clip(0, 1)).round()[..., None].astype(np.uint8).repeat(3, axis=2)
     if not np.isnan(seen).any():
         return Image.fromarray(gray)
@@ -146,6 +149,12 @@ def _without_grid(share: Float[NDArray[np.float32], "h w"], flow: FlowMaps, laye
     padded = np.pad(share, ((0, -h % tall), (0, -w % wide)), mode="edge")
     means = padded.reshape(padded.shape[0] // tall, tall, padded.shape[1] // wide, wide).mean((1, 3))
     return np.asarray(means.repeat(tall, 0).repeat(wide, 1)[:h, :w])
+
+
+def _numbers(map: Tensor) -> NDArray[np.floating]:
+    """In single precision at least."""
+    tensor = map.detach().cpu()
+    return np.asarray(tensor if tensor.element_size() > 4 else tensor.float())
 
 
 def _curves(flow: FlowMaps, i: int, audit: AuditedLayers | None, inside: NDArray[np.bool_] | None) -> list[NamedCurve]:
@@ -166,8 +175,9 @@ def _curves(flow: FlowMaps, i: int, audit: AuditedLayers | None, inside: NDArray
 
 def correlation_picture(flow: FlowMaps, i: int = 0, *, cell: int = 64) -> Image.Image:
     """Pearson's correlation of the maps of each two layers, on the photo: where attention settles, a block forms."""
-    geometry = fit(flow.photos[i], 128).geometry
-    maps = [geometry.map_to_photo(map[i], place=flow.where.get(layer)) for layer, map in flow.maps.items()]
+    shown = fit(flow.photos[i], 128)
+    planes = [planar(_numbers(map[i]), flow.where.get(layer), shown.space) for layer, map in flow.maps.items()]
+    maps = [shown.geometry.map_to_photo(cells, place=place) for cells, place in planes]
     pearson = correlations([np.asarray(map) for map in maps])
     size, count = max(11.0, cell / 5), len(maps)
     left = round(max(len(layer) for layer in flow.layers) * size * 0.6 + size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from contextlib import contextmanager
+from dataclasses import replace
 from html import escape
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,8 +14,11 @@ from PIL import ImageFile
 
 from foveal.errors import printable, printable_lines
 from foveal.render.alt_text import describe_map
-from foveal.render.overlay import resized
+from foveal.render.drawing import scale_of
+from foveal.render.overlay import draw_overlay, resized
 from foveal.render.scale import shared_sign
+from foveal.render.slices import slice_numbers, slider
+from foveal.render.volume import as_bytes, photo_of_plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -142,17 +146,37 @@ def _side(column: int) -> str:
 
 
 def _figure(why: Maps, i: int, layer: str, sign: Sign, side: int, most: int) -> str:
-    map = why.maps[layer][i].detach().cpu().float().numpy()
-    words = describe_map(map, why.photos[i].geometry, why.where.get(layer))
+    map, photo = why.maps[layer][i].detach().cpu().float().numpy(), why.photos[i]
+    words = describe_map(map, photo.geometry, why.where.get(layer), photo.space)
     if len(why.layers) > 1:
         words = f"{layer}: {words}"
     own = sign if why.drawing.sign == "auto" else why.drawing.sign
     alt = f"{why.method} for {why.target[i]} at {layer}. {words}"
-    picture = bounded_uri(why.overlay(i, layer=layer, size=why.drawing.size or side, sign=own), most)
+    wide = side if photo.values is None else 2 * side
+    picture = bounded_uri(why.overlay(i, layer=layer, size=why.drawing.size or wide, sign=own), most)
+    through = _slider(why, i, layer, own, side, most) if len(photo.space) == map.ndim == 3 else ""
     return (
-        f'<figure style="margin:0;max-width:{side + 120}px">{_image(picture, alt)}'
+        f'<figure style="margin:0;max-width:{wide + 120}px">{_image(picture, alt)}{through}'
         f"<figcaption>{_html(why.summary(i))}<br><small>{_html(words)}</small></figcaption></figure>"
     )
+
+
+def _slider(why: Maps, i: int, layer: str, sign: Sign, side: int, most: int) -> str:
+    """Through the slices of a volume, in the colors of the whole."""
+    photo, drawing = why.photos[i], why.drawing
+    evidence = why.on_input(i, layer=layer).detach().cpu().float().numpy()
+    limit = scale_of(why.maps[layer], i, replace(drawing, sign=sign), robust=layer == "input").limit
+    assert photo.values is not None
+    planes = as_bytes(photo.values)
+    pictures = [
+        (z, draw_overlay(
+            photo_of_plane(planes[z]), evidence[z], sign=sign, limit=limit, alpha=drawing.alpha, colors=drawing.colors,
+            contour=drawing.contour, color_bar=False, side=side, silent=True,
+        ))
+        for z in slice_numbers(len(evidence))
+    ]  # fmt: skip
+    room = most // len(pictures)
+    return slider(pictures, len(evidence), f"{why.method} at {layer}", lambda picture: bounded_uri(picture, room))
 
 
 def _image(uri: str, alt: str) -> str:

@@ -10,10 +10,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.images import Geometry, Photo, Place
-from foveal.images.planes import plane
+from foveal.images.place import laid
+from foveal.images.planes import planar
 from foveal.render.contours import LEVELS, draw_contours
 from foveal.render.scale import Limit, Scale, Sign, choose_scale, nothing_to_show, ticks
+from foveal.render.signal import draw_signal
 from foveal.render.text import font, wrap, write
+from foveal.render.volume import draw_volume
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +29,7 @@ INK, PAPER = (34, 34, 38), (255, 255, 255)
 BAND = 256  # rows
 SMALLEST = 256  # the short side that an overlay with a color bar has at least
 LARGEST = 2048  # the long side that an overlay has at most, unless asked otherwise
+WIDE = 768  # pixels of a signal or a volume, unless asked otherwise
 ALPHA, ALPHA_ON_GRAY = 0.65, 0.5
 
 
@@ -41,6 +45,7 @@ def draw_overlay(
     colors: str | None = None,
     contour: bool = False,
     side: int | None = None,
+    silent: bool = False,
 ) -> Image.Image:
     """The photo with the map on it, and a bar that says what the colors are worth.
 
@@ -56,11 +61,21 @@ def draw_overlay(
     colors      the name of a colormap in place of foveal's own; for signed maps, whose middle is zero, a diverging one.
     contour     the photo as it is, with lines at a quarter, a half and three quarters of the limit.
     side        long side of the drawn photo in pixels; None is the photo's own, 2048 at most.
+    silent      a map without evidence is drawn without words, as a slice among others may be.
 
-    A map that is all zero, has none of the asked sign, or has values that are not numbers, says so in words.
+    A map that is all zero, has none of the asked sign, or has values that are not numbers, says so in words. A signal
+    is drawn as curves, a volume as slices and projections.
     """
-    values = plane(np.asarray(map if isinstance(map, np.ndarray) else map.detach().cpu().float().numpy()))
+    values = np.asarray(map if isinstance(map, np.ndarray) else map.detach().cpu().float().numpy())
     scale = choose_scale(values, sign=sign, limit=limit, colors=colors)
+    if photo.values is not None and values.ndim == len(photo.space):
+        problem = nothing_to_show(values, scale)
+        evidence = None if problem else laid(_tensor(values), photo.space, place).numpy()
+        picture = _in_space(photo.values, evidence, scale, side or WIDE, alpha=alpha, contour=contour)
+        if problem:
+            return say(picture, problem)
+        return beside(picture, draw_bar(scale, picture, values)) if color_bar else picture
+    values, place = planar(values, place, photo.space)
     own = _legible_side(photo) if color_bar else max(photo.geometry.photo_size)
     shown = fit(photo, side or min(own, LARGEST))
     problem = nothing_to_show(values, scale)
@@ -70,9 +85,35 @@ def draw_overlay(
         picture = _lined(shown, values, place, scale)
     else:
         picture = _mixed(shown, values, place, scale, _alpha(shown) if alpha is None else alpha)
-    if problem:
+    if problem and not silent:
         return say(picture, problem)
     return beside(picture, draw_bar(scale, picture, values)) if color_bar else picture
+
+
+def draw_photo(photo: Photo, side: int) -> Image.Image:
+    """The photo itself, or the signal or volume, as large as an overlay of that side."""
+    if photo.values is None:
+        return Image.fromarray(fit(photo, side).pixels)
+    return _in_space(photo.values, None, None, side, alpha=None, contour=False)
+
+
+def _in_space(
+    values: Float[NDArray[np.float32], " c *space"], evidence: NDArray[np.float32] | None, scale: Scale | None,
+    side: int, *, alpha: float | None, contour: bool,
+) -> Image.Image:  # fmt: skip
+    """A signal or a volume with its evidence at each sample or voxel; None is without."""
+    if values.ndim == 2:
+        return draw_signal(values, evidence, scale, side)
+
+    def draw_plane(photo: Photo, plane: NDArray[np.float32] | None, side: int) -> Image.Image:
+        shown = fit(photo, side)
+        if plane is None or scale is None:
+            return Image.fromarray(shown.pixels)
+        if contour:
+            return _lined(shown, plane, None, scale)
+        return _mixed(shown, plane, None, scale, _alpha(shown) if alpha is None else alpha)
+
+    return draw_volume(values, evidence, side, draw_plane)
 
 
 def fit(photo: Photo, side: int) -> Photo:
@@ -87,7 +128,13 @@ def fit(photo: Photo, side: int) -> Photo:
     resized = Image.fromarray(photo.pixels).resize((w, h), Image.Resampling.LANCZOS)
     sy, sx = photo.geometry.scale
     geometry = replace(photo.geometry, photo_size=(h, w), scale=(sy * height / h, sx * width / w))
-    return Photo(np.array(resized), geometry, photo.source, photo.notes)
+    return Photo(np.array(resized), geometry, photo.source, photo.notes, values=photo.values)
+
+
+def _tensor(values: NDArray[np.floating]) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
 def resized(picture: Image.Image, side: int) -> Image.Image:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from foveal.engine.address import INPUT
 from foveal.errors import ResultError
-from foveal.images.planes import plane
+from foveal.images.place import laid
+from foveal.images.planes import planar
 from foveal.render.drawing import Drawing, ScaleRule, scale_of
 from foveal.results.result import checked_index
 
@@ -51,10 +52,30 @@ class DrawnMaps:
         return len(self.photos)
 
     def on_photo(self, i: int = 0, *, layer: str | None = None) -> Float[NDArray[Any], "H W"]:
-        """Image i's map in the pixels of its photo, NaN where the network did not look; `layer` as in `overlay`."""
-        i = checked_index(i, len(self))
+        """Image i's map in the pixels of its photo, NaN where the network did not look; `layer` as in `overlay`.
+
+        Of a signal (1, length), of a volume the middle slice; `on_input` has all of it.
+        """
+        photo = self.photos[checked_index(i, len(self))]
         place = self.where.get(self.layer if layer is None else layer)
-        return self.photos[i].geometry.map_to_photo(plane(self._map(layer)[i]), place=place)
+        cells, place = planar(_array(self._map(layer)[i]), place, photo.space)
+        return photo.geometry.map_to_photo(cells, place=place)
+
+    def on_input(self, i: int = 0, *, layer: str | None = None) -> Float[Tensor, "*space"]:
+        """Image i's map at the resolution of the network's input: (h, w), (length,) of a signal, (d, h, w) of a volume.
+
+        Interpolated linearly along each axis from where its cells lie, 0 where none lies; `layer` as in `overlay`.
+
+        Raises:
+            ResultError: for an image or layer that is not here, or a map with other axes than the input.
+        """
+        photo, name = self.photos[checked_index(i, len(self))], layer or self.layer
+        map = self._map(name)[i]
+        if map.ndim != len(photo.space):
+            raise ResultError(
+                f"The map of {name!r} has {map.ndim} axes of space, and the input has {len(photo.space)}."
+            )
+        return laid(map, photo.space, self.where.get(name))
 
     def save_map(self, file: str | os.PathLike[str], i: int = 0, *, layer: str | None = None) -> Path:
         """Image i's raw map as a file that lies where the picture lay: GeoTIFF, NIfTI or DICOM, by its ending.
@@ -129,3 +150,9 @@ class DrawnMaps:
         if name not in self.maps:
             raise ResultError(f"There is no map of layer {name!r} here; there are {', '.join(self.layers)}.")
         return self.maps[name]
+
+
+def _array(map: Tensor) -> NDArray[Any]:
+    """In single precision at least."""
+    tensor = map.detach().cpu()
+    return (tensor if tensor.element_size() > 4 else tensor.float()).numpy()

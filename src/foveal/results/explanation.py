@@ -46,7 +46,7 @@ class Explanation(DrawnMaps, Result):
     """Which evidence a network used, at one or more layers, for one or more images.
 
     maps            layer name -> (n, h, w), raw and signed, at the layer's own resolution; the deepest layer last. Of
-                    signals (n, length), of volumes (n, d, h, w), which are drawn one pixel high, or by their middle.
+                    signals (n, length), of volumes (n, d, h, w): drawn as curves, and as slices and projections.
     photos          the n originals.
     score           (n,) the explained score; None where a method needs no decision.
     probability     (n,) in 0..1 where the score has one.
@@ -158,7 +158,7 @@ class Explanation(DrawnMaps, Result):
         place = places[finest(maps)]
         return replace(
             self,
-            maps={name: fuse(maps, rule, places=places, image=self.photos[0].geometry.input_size)},
+            maps={name: fuse(maps, rule, places=places, image=self.photos[0].space)},
             where={name: place} if place else {},
             parameters={**self.parameters, "fused": rule},
             notes=(*self._given, note),

@@ -33,7 +33,7 @@ def fuse(
     rule: str,
     *,
     places: Sequence[Place | None] = (),
-    image: tuple[int, int] = (1, 1),
+    image: Sequence[int] = (1, 1),
 ) -> Float[Tensor, "n h w"]:
     """One map in [−1, 1] at the resolution of the finest, and in its place; maps may differ in size.
 
@@ -82,17 +82,17 @@ RULES: dict[str, Callable[[Tensor], Tensor]] = {"mean": mean, "product": product
 
 
 def _unit(map: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
-    size = map.abs().amax((1, 2), keepdim=True)
+    size = map.abs().amax(tuple(range(1, map.ndim)), keepdim=True)
     return map / torch.where(size == 0, 1, size)
 
 
 def _resized(
-    map: Float[Tensor, "n h w"], place: Place | None, target: Place | None, size: Sequence[int], image: tuple[int, int]
+    map: Float[Tensor, "n h w"], place: Place | None, target: Place | None, size: Sequence[int], image: Sequence[int]
 ) -> Float[Tensor, "n h2 w2"]:
     """In the cells of another map."""
     if map.shape[1:] == size and place == target:
         return map
     if target is None:
         return laid(map, size, place, image)
-    own = place or Place.covering((map.shape[1], map.shape[2]), image)
+    own = place or Place.covering(tuple(map.shape[1:]), tuple(image))
     return carried(map, own, target, size)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,37 +17,46 @@ from PIL import Image
 from foveal.engine.positions import Cells
 from foveal.engine.structure import Stage
 from foveal.images import Geometry, Photo, Place
-from foveal.storage.arrays import dtype_name
+from foveal.storage.arrays import described, dtype_name, read_arrays, write_arrays
 from foveal.storage.naming import plain_name
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor
 
     from foveal.storage.manifest import Saved
 
+VALUES = "values"
+
 
 def write_photo(folder: Path, photo: Photo, stem: str) -> dict[str, Any]:
-    """The photo as PNG under a free name; what a manifest holds of it."""
-    return {
+    """The photo as PNG under a free name, a signal or a volume beside it as .npz; what a manifest holds of it."""
+    content: dict[str, Any] = {
         "file": write_picture(folder, Image.fromarray(photo.pixels), stem),
         "source": photo.source,
         "notes": list(photo.notes),
         "geometry": photo.geometry.to_dict(),
         **({"origin": dict(photo.origin)} if photo.origin else {}),
     }
+    if photo.values is not None:
+        arrays = {VALUES: torch.from_numpy(photo.values)}
+        content[VALUES] = {"file": Path(content["file"]).with_suffix(".npz").name, "arrays": described(arrays)}
+        write_arrays(folder / content[VALUES]["file"], arrays)
+    return content
 
 
-def read_photo(saved: Saved, described: Mapping[str, Any]) -> Photo:
+def read_photo(saved: Saved, photo: Mapping[str, Any]) -> Photo:
     """The photo that was described."""
-    with saved.open(described["file"]) as file, warnings.catch_warnings():
+    with saved.open(photo["file"]) as file, warnings.catch_warnings():
         # What was saved may be larger than Pillow's warning; its error, at twice that, stays.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with Image.open(file, formats=["PNG"]) as image:
             pixels = np.array(image.convert("RGB"))
-    geometry = Geometry.from_dict(described["geometry"])
-    return Photo(pixels, geometry, described["source"], tuple(described["notes"]), described.get("origin"))
+    values = None
+    if kept := photo.get(VALUES):
+        with saved.open(kept["file"]) as file:
+            values = read_arrays(file, kept["arrays"])[VALUES].numpy()
+    geometry, notes = Geometry.from_dict(photo["geometry"]), tuple(photo["notes"])
+    return Photo(pixels, geometry, photo["source"], notes, photo.get("origin"), values)
 
 
 def write_picture(folder: Path, image: Image.Image, stem: str) -> str:
@@ -74,12 +84,12 @@ def describe_numbers(values: Tensor | None) -> dict[str, Any] | None:
     return {"dtype": dtype_name(values), "values": plain}
 
 
-def read_numbers(described: Mapping[str, Any] | None) -> Tensor | None:
+def read_numbers(content: Mapping[str, Any] | None) -> Tensor | None:
     """The values that were described."""
-    if described is None:
+    if content is None:
         return None
-    values = torch.tensor([float(x) for x in described["values"]], dtype=torch.float64)
-    return values.to(getattr(torch, described["dtype"]))
+    values = torch.tensor([float(x) for x in content["values"]], dtype=torch.float64)
+    return values.to(getattr(torch, content["dtype"]))
 
 
 def describe_stage(stage: Stage) -> dict[str, Any]:
@@ -89,9 +99,9 @@ def describe_stage(stage: Stage) -> dict[str, Any]:
     return {**plain, "place": place}
 
 
-def read_stage(described: Mapping[str, Any]) -> Stage:
+def read_stage(content: Mapping[str, Any]) -> Stage:
     """The stage that was described."""
-    pairs = {name: tuple(described[name]) for name in ("shape", "stride", "receptive_field")}
-    place = Place.from_dict(described["place"]) if described.get("place") else None
+    pairs = {name: tuple(content[name]) for name in ("shape", "stride", "receptive_field")}
+    place = Place.from_dict(content["place"]) if content.get("place") else None
     cells = Cells(place.offset, place.step, place.turned) if place else None
-    return Stage(**{**described, **pairs, "place": cells})
+    return Stage(**{**content, **pairs, "place": cells})

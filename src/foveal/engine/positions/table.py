@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from foveal.engine.positions import moving, sums, windows
-from foveal.engine.positions.axis import AXES, Along, UnknownPlaceError, nowhere
+from foveal.engine.positions.axis import Along, UnknownPlaceError, nowhere
 from foveal.engine.positions.where import Call, Where, plain_name
 
 Rule: TypeAlias = "Callable[[Call, int], Along | Sequence[Along]]"
@@ -74,12 +74,12 @@ def after(call: Call) -> Sequence[Where]:
         return [first] * len(call.outputs)
     by = _by(call, rule)
     try:
-        y, x = (_each(rule(call, k), call.outputs) for k in AXES)
+        along = [_each(rule(call, k), call.outputs) for k in range(len(first.axes))]
     except FAILURES:
         return _unknown(call, call.name if rule in MEETING else by or call.name)
-    if len(y) == 1 and y[0] is first.axes[0] and x[0] is first.axes[1] and by == first.by:
+    if by == first.by and all(len(p) == 1 and p[0] is own for p, own in zip(along, first.axes, strict=True)):
         return [first]
-    return [Where(axes, by=by) for axes in zip(y, x, strict=True)]
+    return [Where(axes, by=by) for axes in zip(*along, strict=True)]
 
 
 def _by(call: Call, rule: Rule) -> str:
@@ -90,7 +90,8 @@ def _by(call: Call, rule: Rule) -> str:
 
 
 def _unknown(call: Call, lost: str) -> Sequence[Where]:
-    return [Where.unknown(output.ndim, lost) for output in call.outputs]
+    axes = len(call.inputs[0][1].axes)
+    return [Where.unknown(output.ndim, lost, axes) for output in call.outputs]
 
 
 def _each(positions: Along | Sequence[Along], outputs: Sequence[Tensor]) -> Sequence[Along]:

@@ -10,23 +10,24 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.layout import Layout
-from foveal.engine.positions.axis import AXES, Along, Pair, UnknownPlaceError, compact, line, pixels, summed
+from foveal.engine.positions.axis import Along, Pair, UnknownPlaceError, compact, line, pixels, summed
 from foveal.engine.positions.table import after
 from foveal.engine.positions.where import Call, Cells, Where
 
-_MAPS: Mapping[Layout, frozenset[int]] = {"nchw": frozenset({2, 3}), "nhwc": frozenset({1, 2})}
-"""Layout -> the dimensions of the map."""
+_FIRST: Mapping[Layout, int] = {"nchw": 2, "nhwc": 1}
+"""Layout -> the first dimension of the map."""
 
 
 class PositionTracker:
-    """Where tensors lie that were computed from an image (n, c, h, w)."""
+    """Where tensors lie that were computed from an image (n, c, h, w), a signal (n, c, length), a volume."""
 
     def __init__(self, source: Tensor) -> None:
         self._known: Any = WeakTensorKeyDictionary()
         self._written: dict[int, _Memory] = {}
-        if source.ndim == 4:
-            h, w = source.shape[2:]
-            self._known[source] = Where((pixels(h, (1, 1, h, 1)), pixels(w, (1, 1, 1, w))))
+        if source.ndim > 2:
+            shapes = [[side if dim == at else 1 for dim in range(source.ndim)] for at, side in enumerate(source.shape)]
+            axes = zip(source.shape[2:], shapes[2:], strict=True)
+            self._known[source] = Where(tuple(pixels(side, shape) for side, shape in axes))
 
     def where(self, tensor: Tensor) -> Where | None:
         """None of what does not depend on the image."""
@@ -56,7 +57,11 @@ class PositionTracker:
     def _write(self, tensor: Tensor, where: Where) -> None:
         """An operation wrote into a tensor: whatever shares its memory lies elsewhere now, too."""
         before = self.where(tensor)
-        if before and before.lost == where.lost and all(before.axes[k].equals(where.axes[k]) for k in AXES):
+        if (
+            before
+            and before.lost == where.lost
+            and all(p.equals(q) for p, q in zip(before.axes, where.axes, strict=True))
+        ):
             return
         number = _number(tensor)
         if number not in self._written:
@@ -64,7 +69,7 @@ class PositionTracker:
             if not number or (tensor._base is None and all(other is tensor for other, _ in sharing)):
                 self._known[tensor] = where
                 return
-            self._written[number] = _Memory(tensor)
+            self._written[number] = _Memory(tensor, len(where.axes))
             for other, known in sharing:
                 self._written[number].note(other, known)
         self._written[number].note(tensor, where)
@@ -73,11 +78,11 @@ class PositionTracker:
 class _Memory:
     """Where the elements of a storage lie into which was written part by part."""
 
-    def __init__(self, tensor: Tensor) -> None:
+    def __init__(self, tensor: Tensor, axes: int) -> None:
         self._storage = tensor.untyped_storage()  # held, so that no other gets its number
         count = self._storage.nbytes() // tensor.element_size()
-        self._axes = [torch.full((count,), torch.nan, dtype=torch.float64, device="cpu") for _ in AXES]
-        self._grain = [1.0, 1.0]
+        self._axes = [torch.full((count,), torch.nan, dtype=torch.float64, device="cpu") for _ in range(axes)]
+        self._grain = [1.0] * axes
         self._lost = self._by = ""
 
     def note(self, tensor: Tensor, where: Where) -> None:
@@ -87,8 +92,8 @@ class _Memory:
             _part(self._axes[k], tensor).copy_(p.at.expand(tensor.shape))
 
     def where(self, tensor: Tensor) -> Where:
-        y, x = (compact(_part(axis, tensor), by_value=True).clone() for axis in self._axes)
-        return Where((Along(y, self._grain[0]), Along(x, self._grain[1])), self._lost, self._by or "copy")
+        at = [compact(_part(axis, tensor), by_value=True).clone() for axis in self._axes]
+        return Where(tuple(map(Along, at, self._grain)), self._lost, self._by or "copy")
 
 
 def _number(tensor: Tensor) -> int:
@@ -102,30 +107,36 @@ def _part(flat: Tensor, tensor: Tensor) -> Tensor:
 
 def layout_of(where: Where | None, shape: Sequence[int]) -> Layout | None:
     """Which axes the image's rows and columns went to; None where that is not known, or they went elsewhere."""
-    if where is None or where.lost or len(shape) != 4:
+    if where is None or where.lost or len(shape) != len(where.axes) + 2:
         return None
-    moving = {dim for p in where.axes for dim in range(4) if p.at.shape[dim] > 1}
+    moving = {dim for p in where.axes for dim in range(len(shape)) if p.at.shape[dim] > 1}
     if not moving:
         return None
-    fitting = (at for at, own in _MAPS.items() if moving <= own and all(shape[dim] == 1 for dim in own - moving))
+    maps = {layout: {*_dims(layout, where.axes)} for layout in _FIRST}
+    fitting = (at for at, own in maps.items() if moving <= own and all(shape[dim] == 1 for dim in own - moving))
     return next(fitting, None)
+
+
+def _dims(layout: Layout, axes: Sequence[object]) -> tuple[int, ...]:
+    """The dimensions of the map."""
+    return tuple(range(_FIRST[layout], _FIRST[layout] + len(axes)))
 
 
 def place_of(where: Where | None, shape: Sequence[int], layout: Layout, image: Sequence[int]) -> Cells | str:
     """Where the cells of a map lie, or the operation after which that is not known."""
-    rows, columns = (2, 3) if layout == "nchw" else (1, 2)
-    if (shape[rows], shape[columns]) == (1, 1):
-        return Cells((image[0] / 2, image[1] / 2), (float(image[0]), float(image[1])))
+    dims = _dims(layout, image)
+    if all(shape[dim] == 1 for dim in dims):
+        return Cells(tuple(side / 2 for side in image), tuple(map(float, image)))
     if where is None or where.lost:
         return where.lost if where else "it does not depend on the image"
     try:
-        y, x = (summed(p, [dim for dim in range(4) if dim not in (rows, columns)]) for p in where.axes)
-        turned = y.at.shape[columns] > 1 or x.at.shape[rows] > 1
-        along = (columns, rows) if turned else (rows, columns)
-        (oy, sy), (ox, sx) = (_line(p, along[k], shape[along[k]], image[k]) for k, p in zip(AXES, (y, x), strict=True))
+        axes = [summed(p, [dim for dim in range(len(shape)) if dim not in dims]) for p in where.axes]
+        turned = len(dims) == 2 and (axes[0].at.shape[dims[1]] > 1 or axes[1].at.shape[dims[0]] > 1)
+        along = dims[::-1] if turned else dims
+        lines = [_line(p, dim, shape[dim], side) for p, dim, side in zip(axes, along, image, strict=True)]
     except UnknownPlaceError:
         return where.by or "unknown"
-    return Cells((oy, ox), (sy, sx), turned)
+    return Cells(tuple(first for first, _ in lines), tuple(step for _, step in lines), turned)
 
 
 def _line(p: Along, dim: int, cells: int, side: int) -> Pair:

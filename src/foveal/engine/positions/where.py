@@ -16,13 +16,13 @@ class Cells(NamedTuple):
     """Where the cells of a map lie: cell (i, j) around the image's point `offset` + (i, j) · `step`.
 
     Attributes:
-        offset: (y, x) in pixels, the middle of the first cell.
+        offset: (y, x) in pixels, the middle of the first cell; a number for each axis of space.
         step: (y, x), from one cell to the next; negative where the map is mirrored.
         turned: the map's rows are the image's columns; `offset` and `step` are (y, x) all the same.
     """
 
-    offset: tuple[float, float]
-    step: tuple[float, float]
+    offset: tuple[float, ...]
+    step: tuple[float, ...]
     turned: bool = False
 
 
@@ -31,18 +31,18 @@ class Where:
     """Where the elements of one tensor lie.
 
     Attributes:
-        axes: along the image's y and x.
+        axes: along the image's y and x, or whatever axes of space it has.
         lost: the operation after which this is not known; `axes` are of no use then.
         by: the last operation that rearranged or summed elements, to be named where no place comes of it.
     """
 
-    axes: tuple[Along, Along]
+    axes: tuple[Along, ...]
     lost: str = ""
     by: str = ""
 
     @classmethod
-    def unknown(cls, ndim: int, lost: str) -> Where:
-        return cls((nowhere(ndim), nowhere(ndim)), lost)
+    def unknown(cls, ndim: int, lost: str, axes: int) -> Where:
+        return cls((nowhere(ndim),) * axes, lost)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,9 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from foveal.images.planes import plane
+import torch
+
+from foveal.images.planes import planar, plane_note
 from foveal.report.answers.wire import MapAnswer, Wire, map_answer
 
 if TYPE_CHECKING:
@@ -53,7 +55,12 @@ def decision_answer(why: Maps, i: int = 0, *, title: str = "") -> DecisionAnswer
         i: which of its images.
         title: the method's name in print.
     """
-    geometry = why.photos[i].geometry
+    photo = why.photos[i]
+    planes = {
+        layer: planar(map[i].detach().cpu().float().numpy(), why.where.get(layer), photo.space)
+        for layer, map in why.maps.items()
+    }
+    cut = plane_note(photo.space) if photo.values is not None else ()
     return DecisionAnswer(
         target=why.target[i],
         kind=str(why.target_spec.get("kind", "")),
@@ -63,8 +70,8 @@ def decision_answer(why: Maps, i: int = 0, *, title: str = "") -> DecisionAnswer
         method=why.method,
         title=title or why.method,
         layers=list(why.layers),
-        maps=[map_answer(plane(map[i]), geometry, why.where.get(layer)) for layer, map in why.maps.items()],
-        notes=list(why.notes),
+        maps=[map_answer(torch.from_numpy(cells), photo.geometry, place) for cells, place in planes.values()],
+        notes=[*why.notes, *cut],
         seconds=why.seconds,
     )
 

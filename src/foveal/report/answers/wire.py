@@ -84,10 +84,10 @@ def map_answer(values: Float[Tensor, "h w"], geometry: Geometry, place: Place | 
     )
 
 
-def grid_answer(cells: tuple[int, int], geometry: Geometry, place: Place | None) -> GridAnswer:
+def grid_answer(cells: tuple[int, ...], geometry: Geometry, place: Place | None) -> GridAnswer:
     """Where the positions of an upright map (h, w) lie on the photo."""
     upright = replace(place, turned=False) if place else None
-    (x0, y0), (x1, y1) = geometry.cells_to_photo([[0, 0], [1, 1]], cells, upright)
+    (x0, y0), (x1, y1) = geometry.cells_to_photo([[0, 0], [1, 1]], (cells[0], cells[1]), upright)
     height, width = geometry.photo_size
     left, top, right, bottom = geometry.seen
     return GridAnswer(
