@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from foveal.api.retrieve import retrieve
     from foveal.api.sanity import sanity
     from foveal.api.shortcuts import shortcuts
+    from foveal.api.tiles import tiles
     from foveal.api.visualize import visualize
     from foveal.attribution.embedding import find_embedding
     from foveal.engine.stages import Stage
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from foveal.results.explanations import Explanations
     from foveal.results.feature_images import FeatureImages
     from foveal.results.retrieval import Retrieval
+    from foveal.results.tiled import TiledExplanation
     from foveal.results.tree import Tree
     from foveal.similarity import Learned
     from foveal.targets import Class, Margin, Neighbors, Neuron, Prototypes, Similar, Target
@@ -85,6 +87,7 @@ _HOME = {
     "save_model": "models",
     "save_page": "report.saved_page",
     "parts": "api.parts",
+    "tiles": "api.tiles",
     "retrieve": "api.retrieve",
     "Retrieval": "results.retrieval",
     "visualize": "api.visualize",
@@ -99,6 +102,7 @@ _HOME = {
     "shortcuts": "api.shortcuts",
     "studio": "webapp.handle",
     "Learned": "similarity",
+    "TiledExplanation": "results.tiled",
     "Tree": "results.tree",
 }
 
@@ -143,6 +147,7 @@ __all__ = [
     "Similar",
     "Stage",
     "Target",
+    "TiledExplanation",
     "Tree",
     "__version__",
     "audit",
@@ -169,6 +174,7 @@ __all__ = [
     "shortcuts",
     "stages",
     "studio",
+    "tiles",
     "visualize",
 ]
 
