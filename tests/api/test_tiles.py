@@ -183,7 +183,6 @@ def test_a_large_picture_is_drawn_smaller_and_says_so() -> None:
         ({"pooling": "median"}, "cannot pool tiles by 'median'"),
         ({"side": 0}, "side and a batch"),
         ({"layer": ["one", "two"]}, "one layer"),
-        ({"target": foveal.Margin()}, "another one in each tile"),
         ({"method": "eigencam", "target": None, "pooling": "mean"}, "no scores to pool"),
     ],
 )
@@ -193,9 +192,18 @@ def test_what_cannot_be_is_said(given: dict[str, object], words: str) -> None:
         foveal.tiles(Convolutional(padding=2).eval(), big() * 3, **arguments)  # type: ignore[arg-type]
 
 
+def test_a_target_that_changes_from_tile_to_tile_is_refused() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    nn.init.dirac_(net[0].weight)
+    x = torch.zeros(3, 24, 72)
+    x[0, :, :30] = x[1, :, 30:] = 1
+    with pytest.raises(FovealError, match="another one in each tile"):
+        foveal.tiles(net, x, foveal.Margin(), layer="0", side=SIDE)
+
+
 def test_one_picture_and_a_known_size() -> None:
     net = Convolutional().eval()
-    with pytest.raises(FovealError, match="one picture"):
+    with pytest.raises(FovealError, match="one image"):
         foveal.tiles(net, [big(), big()], 1, side=SIDE)
     with pytest.raises(FovealError, match=r"input size .* not known"):
         foveal.tiles(net, big(), 1)

@@ -1,4 +1,4 @@
-"""`foveal.tiles`: a picture much larger than the network's input, explained by overlapping tiles."""
+"""`foveal.tiles`: an image much larger than the network's input, explained by overlapping tiles."""
 
 from __future__ import annotations
 
@@ -70,21 +70,21 @@ def tiles(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> TiledExplanation:
-    """What mattered in a picture much larger than the network's input: overlapping tiles, and one map without seams.
+    """What mattered in an image much larger than the network's input: overlapping tiles, and one map without seams.
 
         slide = foveal.tiles(model, "slide.tif", foveal.Class("tumor"))     # each tile decides for itself
         slide.tiles[slide.ranked()[0]]                                       # the tile of the highest score
         foveal.tiles(model, "slide.tif", foveal.Class("tumor"), pooling="mean").score    # one decision in all
 
-    Tiles are cut and explained a few at a time; in memory are the picture as it was read and one map of all cells. A
+    Tiles are cut and explained a few at a time; in memory are the image as it was read and one map of all cells. A
     tile begins a whole number of the map's cells after the one before. The last ones of a row or column may
-    reach less than a cell beyond the picture, where its edge goes on.
+    reach less than a cell beyond the image, where its edge goes on.
 
     Args:
         model, target, method, layer, progress, preprocessing, labels, task: as in `foveal.explain`; one layer. With
             target None it is the class with the largest pooled score (without pooling, the largest score in any tile).
-        images: one picture: a path, a PIL image, an array, or a float tensor (c, h, w).
-        side: of a tile in pixels of the picture; the network's own input size if left out. Tiles of another side are
+        images: one: a path, a PIL image, an array, or a float tensor (c, h, w).
+        side: of a tile in pixels of the image; the network's own input size if left out. Tiles of another side are
             resized to that.
         overlap: of neighboring tiles, as a share of their side, 0 to 0.9. It is rounded to cells of the map, up
             where unpadded convolutions would leave gaps.
@@ -94,7 +94,7 @@ def tiles(
         batch: how many tiles at a time.
 
     Raises:
-        FovealError: as `foveal.explain`, and for more than one picture or layer, or a target that is another in each
+        FovealError: as `foveal.explain`, and for more than one image or layer, or a target that is another in each
             tile.
     """
     started = time.perf_counter()
@@ -163,12 +163,12 @@ class _Tiles:
     progress: Progress | None
 
     def grid(self, overlap: float) -> tuple[TileGrid, Place]:
-        """Where the tiles lie, by the map of the first; and where the cells of all lie on the picture."""
+        """Where the tiles lie, by the map of the first; and where the cells of all lie on the image."""
         evidence = self._attributions(self.context.x)
         layer = self.request.layers[0]
         map = evidence.maps[self.request.name][layer]
         if map.ndim != 3:
-            raise MethodError(f"tiles are of pictures, and the map of {layer} is {tuple(map.shape[1:])}")
+            raise MethodError(f"tiles are of images (h, w), and the map of {layer} is {tuple(map.shape[1:])}")
         cells, size = (map.shape[1], map.shape[2]), (self.context.x.shape[2], self.context.x.shape[3])
         inside = evidence.where.get(layer) or Place.covering(cells, size)
         if inside.turned or min(inside.step) < 0:
@@ -223,12 +223,12 @@ def _check(overlap: float, pooling: str | None, batch: int, side: int | None) ->
 def _only(images: ImageLike) -> Any:
     several = list(islice(one_by_one(images, 2), 2))
     if len(several) != 1:
-        raise ImageError("tiles are of one picture: pass one at a time")
+        raise ImageError("tiles are of one image: pass one at a time")
     return several[0]
 
 
 def _side(source: TileSource, subject: Model, side: int | None) -> Size:
-    """(h, w) of a tile on the picture."""
+    """(h, w) of a tile on the image."""
     if side is not None:
         return side, side
     if subject.preprocessing is None:
@@ -261,7 +261,7 @@ def _check_same(labels: set[str]) -> None:
 
 
 def _pooled(scores: Sequence[TileScore], pooling: TilePooling | None) -> tuple[Tensor | None, Tensor | None]:
-    """The score of the picture, and its probability where it is that of one tile."""
+    """The score of the image, and its probability where it is that of one tile."""
     if scores[0].score is None:
         return None, None
     each = torch.tensor([tile.score for tile in scores], dtype=torch.float64)

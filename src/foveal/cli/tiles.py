@@ -49,14 +49,14 @@ def tiles(
     output: options.OutputOptions,
     work: OutputFolder,
 ) -> None:
-    """A picture much larger than the network's input, explained by overlapping tiles: which tiles are it, and why.
+    """An image much larger than the network's input, explained by overlapping tiles: which tiles are it, and why.
 
     \b
       foveal tiles slide.tif -m slides.safetensors --target tumor
       foveal tiles scene.png -m timm:resnet50 --side 448 --overlap 0.5
       foveal tiles slide.tif -m slides.safetensors --target tumor --pooling mean
 
-    Every tile keeps the picture's own pixels instead of shrinking all of it to the network's input. --target as in
+    Every tile keeps the image's own pixels instead of shrinking all of it to the network's input. --target as in
     `foveal explain`; the default is the class with the largest score in any tile.
 
     Each photo gets a folder with tiles.png (the map, and the tiles of the highest scores), tiles.csv (all tiles with

@@ -49,7 +49,7 @@ class TileSource:
         if _is_input(image):
             pixels = image[0] if image.ndim == 4 and len(image) == 1 else image
             if pixels.ndim != 3:
-                raise ImageError(f"tiles are of one picture (c, h, w), not of a tensor {tuple(image.shape)}")
+                raise ImageError(f"tiles are of one image (c, h, w), not of a tensor {tuple(image.shape)}")
             return cls(pixels, preprocessing, "tensor")
         decoded, source = _decoded(image)
         if preprocessing is None:

@@ -1,4 +1,4 @@
-"""What `foveal.tiles` gives: the map of a large picture, and what each tile says."""
+"""What `foveal.tiles` gives: the map of a large image, and what each tile says."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LISTED = 5  # tiles that are named and outlined
 
 @dataclass(frozen=True)
 class TileScore:
-    """One tile: where it lies in pixels of the picture (it may reach beyond), and the score of the target there."""
+    """One tile: where it lies in pixels of the image (it may reach beyond), and the score of the target there."""
 
     x0: int
     y0: int
@@ -37,9 +37,9 @@ class TileScore:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TiledExplanation(Explanation):
-    """The evidence in one large picture, tile by tile.
+    """The evidence in one large image, tile by tile.
 
-    Everything an `Explanation` has, of one image: `map` is that of the whole picture, and the photo is as small as it
+    Everything an `Explanation` has, of one image: `map` is that of the whole image, and the photo is as small as it
     has to be to be drawn. Beside it
 
     tiles           each tile with its score, row by row.
