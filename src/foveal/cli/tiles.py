@@ -13,6 +13,7 @@ from foveal.cli.console import info, libraries_silent, print_json, print_lines, 
 from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
 from foveal.errors import ImageError
+from foveal.storage.atomic import write_text
 
 POOLINGS = ("mean", "max", "logsumexp")
 
@@ -80,6 +81,7 @@ def tiles(
                 read.unread.setdefault(photo, str(reason))
                 continue
             result.save(folder)
+            write_text(folder / "tiles.csv", result.to_csv())
             info(str(result))
             rows.append({"photo": str(photo), **result.to_dict(), "picture": str(folder / "tiles.png")})
             work.done(len(rows), len(files))

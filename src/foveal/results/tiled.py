@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -82,16 +83,20 @@ class TiledExplanation(Explanation):
         words = ["" if tile.score is None else number(tile.score) for tile in chosen]
         return outlined_tiles(overlay, self.photos[0].geometry.input_size, side, boxes, words)
 
+    def to_csv(self) -> str:
+        """A table of the tiles: a line each, with its box in pixels of the image, score and probability."""
+        text = io.StringIO()
+        table = csv.DictWriter(text, [column.name for column in fields(TileScore)], lineterminator="\n")
+        table.writeheader()
+        table.writerows(asdict(tile) for tile in self.tiles)
+        return text.getvalue()
+
     def to_dict(self) -> dict[str, Any]:
         """What was explained, how, and what came out but for the map: the tiles, too."""
         return {**super().to_dict(), "tiles": [finite(asdict(tile)) for tile in self.tiles]}
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
         self.figure("tiles", side=1024).save(aside / "tiles.png")
-        with (aside / "tiles.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, [column.name for column in fields(TileScore)])
-            table.writeheader()
-            table.writerows(asdict(tile) for tile in self.tiles)
         return {**super()._write(aside), "tiles": [finite(asdict(tile)) for tile in self.tiles]}
 
     @classmethod
