@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from foveal.api.retrieve import retrieve
     from foveal.api.sanity import sanity
     from foveal.api.shortcuts import shortcuts
+    from foveal.api.tiles import tiles
     from foveal.api.visualize import visualize
     from foveal.attribution.embedding import find_embedding
     from foveal.engine.stages import Stage
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from foveal.results.explanations import Explanations
     from foveal.results.feature_images import FeatureImages
     from foveal.results.retrieval import Retrieval
+    from foveal.results.tiled import TiledExplanation
     from foveal.results.tree import Tree
     from foveal.similarity import Learned
     from foveal.targets import (
@@ -107,6 +109,7 @@ _HOME = {
     "save_model": "models",
     "save_page": "report.saved_page",
     "parts": "api.parts",
+    "tiles": "api.tiles",
     "retrieve": "api.retrieve",
     "Retrieval": "results.retrieval",
     "visualize": "api.visualize",
@@ -121,6 +124,7 @@ _HOME = {
     "shortcuts": "api.shortcuts",
     "studio": "webapp.handle",
     "Learned": "similarity",
+    "TiledExplanation": "results.tiled",
     "Tree": "results.tree",
 }
 
@@ -171,6 +175,7 @@ __all__ = [
     "Similar",
     "Stage",
     "Target",
+    "TiledExplanation",
     "Tree",
     "Value",
     "__version__",
@@ -198,6 +203,7 @@ __all__ = [
     "shortcuts",
     "stages",
     "studio",
+    "tiles",
     "visualize",
 ]
 

@@ -12,9 +12,21 @@ import foveal
 
 VERBS = (
     "explain", "compare", "flow", "flows", "follow_pair", "match", "retrieve", "decompose", "class_tree", "parts",
-    "visualize", "measure", "audit", "sanity", "shortcuts", "episode", "channels", "stages",
+    "visualize", "measure", "audit", "sanity", "shortcuts", "episode", "channels", "stages", "tiles",
 )  # fmt: skip
-TARGET = ("explain", "compare", "flow", "decompose", "class_tree", "parts", "visualize", "measure", "audit", "sanity")
+TARGET = (
+    "explain",
+    "compare",
+    "flow",
+    "decompose",
+    "class_tree",
+    "parts",
+    "visualize",
+    "measure",
+    "audit",
+    "sanity",
+    "tiles",
+)
 THIRD = {
     "flows": "targets", "match": "references", "retrieve": "references",
     "follow_pair": "references", "shortcuts": "classes", "episode": "support"

@@ -61,20 +61,23 @@ def drawn(words: str, *, anchor: str = "la", at: tuple[float, float] = (10, 10))
 
 def by_hand(words: str, font: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
     page = Image.new("RGB", (400, 60), "white")
-    ImageDraw.Draw(page).text((10, 10), words, font=font, fill=INK, anchor="la")
+    primary = (*fonts.own_faces(), fonts.BUILT_IN)[0].at(20)
+    ImageDraw.Draw(page).text((10, 10 + primary.getmetrics()[0]), words, font=font, fill=INK, anchor="ls")
     return np.asarray(page)
 
 
 @pytest.mark.parametrize("words", ["Снегирь", "Καρδερίνα", "Café Jiří", "בולבול", "البلبل"])
-def test_fonts_of_the_system_are_used(words: str, dejavu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bundled_font_comes_before_those_of_the_system(
+    words: str, dejavu: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     on_system(dejavu.parents[1], monkeypatch)
-    np.testing.assert_array_equal(drawn(words), by_hand(words, ImageFont.truetype(str(dejavu), 20)))
+    np.testing.assert_array_equal(drawn(words), by_hand(words, fonts.BUNDLED.at(20)))
 
 
 @pytest.mark.parametrize("words", ["plain jay (17)", "a - b x c", "", "100 % of it?"])
 def test_plain_words_stay_in_the_built_in_font(words: str, dejavu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_system(dejavu.parents[1], monkeypatch)
-    np.testing.assert_array_equal(drawn(words), by_hand(words, ImageFont.load_default(20)))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(drawn(words), by_hand(words, fonts.BUILT_IN.at(20)))
 
 
 def test_a_font_of_ones_own_comes_first(dejavu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +95,8 @@ def test_a_font_of_ones_own_comes_first(dejavu: Path, monkeypatch: pytest.Monkey
         ("中文鸟", "CJK letters"),
         ("jay 한국어", "Hangul letters"),
         ("नीलकंठ", "Devanagari letters"),
-        ("bird 🐦", "symbols"),
+        ("bird 🐦", "emoji"),
+        ("bird 🀀", "symbols"),
         ("ไทย?", "Thai letters"),
     ],
 )
@@ -104,13 +108,12 @@ def test_letters_that_no_font_has_are_said(
         drawn(words)
 
 
-def test_without_any_font_cyrillic_is_said_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_font_of_the_system_the_bundled_one_has_cyrillic(monkeypatch: pytest.MonkeyPatch) -> None:
     on_system(None, monkeypatch)
-    with pytest.warns(FovealWarning, match="Cyrillic letters"):
-        drawn("Снегирь")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drawn("Café — is it?")  # the nearest letters will do
+        np.testing.assert_array_equal(drawn("Снегирь"), by_hand("Снегирь", fonts.BUNDLED.at(20)))
+        drawn("Café — is it?")
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "folder", "pipe"])

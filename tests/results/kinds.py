@@ -30,6 +30,7 @@ from foveal.results.feature_images import FeatureImages
 from foveal.results.retrieval import Retrieval
 from foveal.results.sanity import Checked, Sanity
 from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
+from foveal.results.tiled import TiledExplanation
 from foveal.results.tree import Tree
 from foveal.storage.fingerprint import fingerprint
 from tests.featurevis.networks import colored, small
@@ -161,6 +162,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
         Explanation.load,
     ),
     "flow": (lambda: foveal.flow(tiny(), pictures(1)), Flow.load),
+    "tiles": (lambda: foveal.tiles(tiny(), pictures(1)[0], foveal.Class("b"), side=16), TiledExplanation.load),
     "parts": (lambda: foveal.parts(tiny(), pictures(1), count=2), Parts.load),
     "match": (match, Match.load),
     "retrieval": (retrieval, Retrieval.load),

@@ -32,6 +32,7 @@ from foveal.cli import (
     shortcuts,
     stages,
     studio,
+    tiles,
     train,
     visualize,
 )
@@ -110,6 +111,7 @@ for panel, commands in {
         visualize.visualize,
         channels.channels,
         episode.episode,
+        tiles.tiles,
     ),
     TRUE: (measure.measure, audit.audit, sanity.sanity, shortcuts.shortcuts),
     LISTS: (demo.demo, help.help, models.models, stages.stages, methods.methods),

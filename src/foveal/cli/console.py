@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
@@ -117,9 +118,9 @@ def print_json(document: Any) -> None:
 def print_table(rows: Sequence[Sequence[object]], *, head: Sequence[str]) -> None:
     """Aligned columns on standard output, the last as long as it likes."""
     cells = [list(head), *([printable(str(cell)) for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    widths = [max(cell_len(row[i]) for row in cells) for i in range(len(head))]
     for row in cells:
-        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), _output())
+        _print("  ".join(map(set_cell_size, row, widths)).rstrip(), _output())
 
 
 @contextmanager

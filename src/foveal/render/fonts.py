@@ -1,4 +1,4 @@
-"""Fonts for names in any script: a person's own, the one that Pillow brings, and those found on the system.
+"""Fonts for names in any script: a person's own, the one that Pillow brings, one bundled here, and the system's.
 
 `FOVEAL_FONT` names font files of one's own, with the system's path separator between them.
 """
@@ -18,7 +18,7 @@ from PIL import ImageFont, features
 from foveal.errors import FovealWarning, printable
 
 ENDINGS = {".ttf", ".otf", ".ttc", ".otc"}
-MOST = 500  # files looked at on a system
+MOST = 500  # font files of a system that are looked at
 STYLED = ("bold", "italic", "oblique", "light", "thin", "black", "heavy", "condensed", "mono", "serif", "math")
 FAMILIES = ("dejavusans", "notosans", "liberationsans", "arialunicode", "segoeui", "arial", "freesans", "droidsans")
 UNFIT = ("lastresort", "emoji", "symbol")  # boxes for every letter; pictures of one size
@@ -35,8 +35,8 @@ class Face:
         return _sized(self.path, size)
 
     def has(self, char: str) -> bool:
-        """Whether it has a glyph for a character."""
-        return char.isspace() or _has_glyph(self.path, char)
+        """Whether it has a glyph for a character; those that nobody sees need none."""
+        return char.isspace() or is_unseen(char) or _has_glyph(self.path, char)
 
     def covers(self, text: str) -> bool:
         """Whether it has a glyph for each."""
@@ -44,6 +44,8 @@ class Face:
 
 
 BUILT_IN = Face()
+BUNDLED = Face(Path(__file__).with_name("typefaces") / "DejaVuSans.ttf")
+"""European scripts, Hebrew, Arabic and signs: see typefaces/README.md."""
 
 
 def own_faces() -> tuple[Face, ...]:
@@ -52,8 +54,8 @@ def own_faces() -> tuple[Face, ...]:
 
 
 def face_with(char: str) -> Face | None:
-    """A font on this system that has a character, the plainest first; None where there is none."""
-    for face in _found:
+    """The bundled font or one of this system that has a character, the plainest first; None where there is none."""
+    for face in (BUNDLED, *_found):
         if face.has(char):
             return face
     if _block(char) in _absent:
@@ -67,13 +69,20 @@ def face_with(char: str) -> Face | None:
     return None
 
 
+def is_unseen(char: str) -> bool:
+    """Joiners and variation selectors, which change how letters look."""
+    return char in "\u200c\u200d" or "\ufe00" <= char <= "\ufe0f"
+
+
 def is_shaped() -> bool:
     """Whether letters are joined, and written to the left where they must be."""
     return bool(features.check("raqm"))
 
 
 def script(char: str) -> str:
-    """What a character is, in words: Cyrillic letters, CJK letters, symbols."""
+    """What a character is, in words: Cyrillic letters, CJK letters, emoji, symbols."""
+    if "\U0001f1e6" <= char <= "\U0001faff":
+        return "emoji"
     if unicodedata.category(char).startswith("S"):
         return "symbols"
     word = unicodedata.name(char, "unknown").split()[0].split("-")[0]

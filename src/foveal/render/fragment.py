@@ -6,14 +6,13 @@ import base64
 import io
 from contextlib import contextmanager
 from dataclasses import replace
-from html import escape
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from PIL import ImageFile
 
-from foveal.errors import printable, printable_lines
 from foveal.render.alt_text import describe_map
+from foveal.render.direction import html_text, isolated
 from foveal.render.drawing import scale_of
 from foveal.render.overlay import draw_overlay, resized
 from foveal.render.scale import shared_sign
@@ -99,7 +98,7 @@ def result_fragment(pictures: Sequence[tuple[Image.Image, str]], text: str) -> s
     """Pictures with their alternative texts, and below them what the result says of itself; bounded in size."""
     most = MOST // max(1, len(pictures))
     shown = "".join(_image(bounded_uri(picture, most), alt) for picture, alt in pictures)
-    words = escape(printable_lines(_beginning(text)))
+    words = html_text(_beginning(text))
     return f'<div style="{STYLE}">{shown}<pre style="white-space:pre-wrap">{words}</pre></div>'
 
 
@@ -111,11 +110,12 @@ def explanation_fragment(why: Maps, *, side: int) -> str:
     most = MOST // (count * len(layers))
     figures = "".join(_figure(why, i, layer, sign, side, most) for i in range(count) for layer in layers)
     left_out = f"<p>… and {len(why) - count} more images.</p>" if len(why) > count else ""
-    notes = "".join(f"<li>{_html(note)}</li>" for note in why.notes)
+    notes = "".join(f"<li>{html_text(note)}</li>" for note in why.notes)
     listed = f"<ul>{notes}</ul>" if notes else ""
     named = ", ".join(layers) + (f" ({len(layers)} of {len(why.layers)} layers)" * (len(layers) < len(why.layers)))
     return (
-        f'<div style="{STYLE}"><p><strong>{_html(why.method)}</strong> of {_html(why.model)} at {_html(named)}</p>'
+        f'<div style="{STYLE}"><p><strong>{html_text(why.method)}</strong> of {html_text(why.model)} at '
+        f"{html_text(named)}</p>"
         f'<div style="display:flex;flex-wrap:wrap;gap:1rem">{figures}</div>{left_out}{listed}</div>'
     )
 
@@ -130,13 +130,13 @@ def _some(layers: Sequence[str]) -> Sequence[str]:
 
 def table_fragment(head: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", notes: str = "") -> str:
     """A table of texts; the first column names the row, the others are set to the right."""
-    heads = "".join(f'<th scope="col" style="{_side(j)}">{_html(cell)}</th>' for j, cell in enumerate(head))
+    heads = "".join(f'<th scope="col" style="{_side(j)}">{html_text(cell)}</th>' for j, cell in enumerate(head))
     body = "".join(
-        "<tr>" + "".join(f'<td style="{_side(j)}">{_html(cell)}</td>' for j, cell in enumerate(row)) + "</tr>"
+        "<tr>" + "".join(f'<td style="{_side(j)}">{html_text(cell)}</td>' for j, cell in enumerate(row)) + "</tr>"
         for row in rows
     )
-    caption = f'<caption style="text-align:left">{_html(title)}</caption>' if title else ""
-    below = f"<p>{_html(notes)}</p>" if notes else ""
+    caption = f'<caption style="text-align:left">{html_text(title)}</caption>' if title else ""
+    below = f"<p>{html_text(notes)}</p>" if notes else ""
     table = f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     return f'<div style="{STYLE}">{table}{below}</div>'
 
@@ -157,7 +157,7 @@ def _figure(why: Maps, i: int, layer: str, sign: Sign, side: int, most: int) -> 
     through = _slider(why, i, layer, own, side, most) if len(photo.space) == map.ndim == 3 else ""
     return (
         f'<figure style="margin:0;max-width:{wide + 120}px">{_image(picture, alt)}{through}'
-        f"<figcaption>{_html(why.summary(i))}<br><small>{_html(words)}</small></figcaption></figure>"
+        f"<figcaption>{html_text(why.summary(i))}<br><small>{html_text(words)}</small></figcaption></figure>"
     )
 
 
@@ -180,11 +180,7 @@ def _slider(why: Maps, i: int, layer: str, sign: Sign, side: int, most: int) -> 
 
 
 def _image(uri: str, alt: str) -> str:
-    return f'<img src="{uri}" alt="{_html(alt[:LETTERS])}" style="max-width:100%">'
-
-
-def _html(text: str) -> str:
-    return escape(printable(text), quote=True)
+    return f'<img src="{uri}" alt="{isolated(alt[:LETTERS])}" style="max-width:100%">'
 
 
 def _beginning(text: str) -> str:

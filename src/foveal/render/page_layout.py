@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, TypeAlias
 
 from PIL import Image, ImageDraw
 
-from foveal.errors import printable
+from foveal.render.direction import isolated
 from foveal.render.fonts import own_faces
 from foveal.render.fragment import jpeg_uri
 from foveal.render.overlay import PAPER
@@ -47,7 +46,7 @@ class Page:
         """An image with its upper left corner at a point; vectors may hold more pixels than its `size`."""
         x, y = round(at[0]), round(at[1])
         w, h = size or image.size
-        said = f"<title>{escape(printable(alt))}</title>" if alt else ""
+        said = f"<title>{isolated(alt)}</title>" if alt else ""
         href = jpeg_uri(image, quality=92)
         svg = f'<g><image x="{x}" y="{y}" width="{w}" height="{h}" preserveAspectRatio="none" href="{href}"/>{said}</g>'
 
@@ -89,7 +88,7 @@ class Page:
 
     def text(self, at: Point, text: str, size: float, *, ink: Color, anchor: str = "mm") -> None:
         """Text, of which the part that `anchor` names lies at a point: l, m, r and a (top), m."""
-        (x, y), shown = at, escape(printable(text))
+        (x, y), shown = at, isolated(text)
         svg = (
             f'<text x="{x:.1f}" y="{y + baseline(anchor[1], size):.1f}" font-size="{size:.1f}" fill="{_css(ink)}" '
             f'text-anchor="{ANCHORS[anchor[0]]}">{shown}</text>'

@@ -14,14 +14,17 @@ from typing import Any, TypeAlias
 from PIL import Image, ImageDraw
 
 from foveal.errors import MissingExtra
-from foveal.render.fonts import BUILT_IN, Face
+from foveal.render.direction import is_leftward
+from foveal.render.fonts import BUILT_IN, Face, is_unseen
 from foveal.render.fragment import jpeg
+from foveal.render.graphemes import graphemes
 from foveal.render.text import baseline, length, runs, write
 
 Pair: TypeAlias = tuple[float, float]
 Corners: TypeAlias = tuple[float, float, float, float]
 Ink: TypeAlias = tuple[int, int, int]
 POINTS = 0.5  # a pixel of the page
+BASIC = "\uffff"  # the last character that ReportLab tells readers rightly
 FINER = 6  # pixels a pixel of the page, of letters that no font of a PDF can hold
 
 
@@ -93,6 +96,19 @@ class Pdf:
         x = at[0] - 1 - {"l": 0, "m": 0.5, "r": 1}[anchor[0]] * length(text, size)
         y = at[1] + baseline(anchor[1], size) - baseline("m", size) - high / 2
         self.image((x, y, x + wide, y + high), image)
+        self._unseen((x + 1, at[1] + baseline(anchor[1], size)), text, size)
+
+    def _unseen(self, at: Pair, text: str, size: float) -> None:
+        """Text under its image that readers find and copy; they expect letters as they lie, from left to right."""
+        line = self._canvas.beginText(at[0], self._height - at[1])
+        line.setTextRenderMode(3)
+        for piece, face in runs(text):
+            if name := _embedded(face):
+                known = [letter for letter in graphemes(piece) if letter <= BASIC]
+                line.setFont(name, size)
+                line.textOut("".join(reversed(known) if is_leftward(piece) else known))
+        line.setTextRenderMode(0)
+        self._canvas.drawText(line)
 
 
 def need_reportlab() -> None:
@@ -126,7 +142,8 @@ def built_in_font() -> bytes:
 
 
 def _needs_shaping(char: str) -> bool:
-    return unicodedata.bidirectional(char) in ("R", "AL") or unicodedata.combining(char) != 0
+    """Letters that are joined, turned around or moved by their neighbors; and those that ReportLab encodes wrongly."""
+    return is_leftward(char) or unicodedata.category(char).startswith("M") or is_unseen(char) or char > BASIC
 
 
 def _unit(color: Ink) -> tuple[float, float, float]:

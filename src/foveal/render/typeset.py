@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from foveal.errors import printable
+from foveal.render.direction import html_text
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _html(cell: TextCell) -> str:
 
 
 def _escaped(text: str) -> str:
-    return escape(printable(text))
+    return html_text(printable(text))
 
 
 def _latex(cell: TextCell) -> str:

@@ -305,12 +305,14 @@ class Scores(Result):
         return tables
 
     def __str__(self) -> str:
+        from rich.cells import cell_len, set_cell_size
+
         rows = [["", *self.methods], *([labeled(metric), *self._starred(metric)] for metric in self.metrics)]
-        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+        widths = [max(cell_len(row[k]) for row in rows) for k in range(len(rows[0]))]
         lines = [f"{self.title}; {self.forwards} forward passes, {seconds_text(self.seconds)}"]
         for first, *rest in rows:
-            cells = (cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))
-            lines.append("  " + "  ".join((first.ljust(widths[0]), *cells)).rstrip())
+            cells = (" " * (width - cell_len(cell)) + cell for cell, width in zip(rest, widths[1:], strict=True))
+            lines.append("  " + "  ".join((set_cell_size(first, widths[0]), *cells)).rstrip())
         if any(cell.endswith(STAR) for _, *cells in rows[1:] for cell in cells):
             n, needed = len(self.pictures), images_needed(len(self.methods) - 1)
             doubt = f"; too few images for a test (n = {n}, {needed} needed)" if n < needed else ""

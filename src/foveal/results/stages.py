@@ -36,8 +36,10 @@ class Stages(tuple["_Stage", ...]):
 
 def aligned(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """Rows of texts in columns."""
-    widths = [max(len(row[j]) for row in (head, *rows)) for j in range(len(head))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows))
+    from rich.cells import cell_len, set_cell_size
+
+    widths = [max(cell_len(row[j]) for row in (head, *rows)) for j in range(len(head))]
+    return "\n".join("  ".join(map(set_cell_size, row, widths)).rstrip() for row in (head, *rows))
 
 
 def _row(number: int, stage: _Stage) -> tuple[str, ...]:
