@@ -1,4 +1,4 @@
-"""timm and torchvision, imported where they are used and in spite of a common fault of installations."""
+"""timm, torchvision and others, imported where they are used and in spite of a common fault of installations."""
 
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ def import_torchvision(*, wanted_by: str = "torchvision") -> ModuleType:
         _forget("timm")
         _import("torchvision.models", extra=wanted_by)
     return sys.modules["torchvision"]
+
+
+def import_transformers() -> ModuleType:
+    """The `transformers` package, which imports torchvision by itself; MissingExtra if it is not installed."""
+    import_torchvision(wanted_by="transformers")
+    return _import("transformers", extra="transformers")
 
 
 def _import(name: str, *, extra: str) -> ModuleType:
