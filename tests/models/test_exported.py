@@ -86,7 +86,7 @@ def test_a_fixed_batch_is_said_and_kept(tmp_path: Path) -> None:
     assert "the program takes 2 images at a time, as it was exported" in model.notes
     assert "the program takes images of 32×32 pixels, as it was exported" in model.notes
     assert foveal.explain(model, X, foveal.Class(1)).map.shape == (2, 16 // 2, 16 // 2)
-    with pytest.raises(ModelError, match="batch|size|shape|equal"):
+    with pytest.raises(ModelError, match=r"batch|size|shape|equal"):
         foveal.explain(model, X[:1], foveal.Class(1))
 
 
@@ -110,7 +110,7 @@ def test_other_objects_than_tensors_are_refused(tmp_path: Path) -> None:
                 torch.save(Trap(), buffer, pickle_module=pickle)
                 blob = buffer.getvalue()
             new.writestr(name, blob)
-    with pytest.raises(ModelError, match="no program of torch.export with tensors alone"):
+    with pytest.raises(ModelError, match=r"no program of torch.export with tensors alone"):
         foveal.load_model(other)
 
 

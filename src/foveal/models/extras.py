@@ -48,6 +48,11 @@ def import_transformers() -> ModuleType:
     return _import("transformers", extra="transformers")
 
 
+def import_onnx() -> tuple[ModuleType, ModuleType]:
+    """The packages `onnx` and `onnxruntime`; MissingExtra if one is not installed."""
+    return _import("onnx", extra="onnx"), _import("onnxruntime", extra="onnx")
+
+
 def _import(name: str, *, extra: str) -> ModuleType:
     package = name.partition(".")[0]
     try:

@@ -39,15 +39,18 @@ def build(name: str, *, pretrained: bool) -> Model:
     """
     transformers = import_transformers()
     if Path(name).is_dir() and not is_folder(name):
-        raise ModelError(f"Cannot load a network from the folder {name}: it has no config.json, as transformers writes.")
+        raise ModelError(
+            f"Cannot load a network from the folder {name}: it has no config.json, as transformers writes."
+        )
     spec = f"hf:{name}"
     with building(spec, {}, fetching=False), impatient(), _silent(transformers):
         config = _fetched(spec, name, lambda: transformers.AutoConfig.from_pretrained(name, trust_remote_code=False))
         loader = transformers.AutoModelForImageClassification
         if type(config) not in loader._model_mapping:
             raise ModelError(
-                f"{spec} is no image classifier that transformers can build without code of others: its configuration "
-                f"is of {shown(config.model_type)}; write a factory that returns the network, 'path/to/file.py:factory'."
+                f"{spec} is no image classifier that transformers can build without code of others: its "
+                f"configuration is of {shown(config.model_type)}; write a factory that returns the network, "
+                "'path/to/file.py:factory'."
             )
         if pretrained:
             module, told = _fetched(
@@ -84,8 +87,8 @@ def _fetched(spec: str, name: str, get: Any) -> Any:
         if Path(name).is_dir():
             raise ModelError(f"Cannot load {spec}: {reason(error)}.") from error
         raise ModelError(
-            f"Cannot get {spec} from the Hugging Face hub, and it is not in the cache ({_first(error)}): check the name "
-            "and the connection, or name a folder that it was saved in, 'hf:path/to/folder'."
+            f"Cannot get {spec} from the Hugging Face hub, and it is not in the cache ({_first(error)}): check the "
+            "name and the connection, or name a folder that it was saved in, 'hf:path/to/folder'."
         ) from error
 
 

@@ -132,9 +132,11 @@ def _whole(spec: str) -> Callable[[bool], Model] | None:
 
 def _from_whole(spec: str, weights: Path | None, build: Callable[[bool], Model], *, pretrained: bool) -> Model:
     if weights is not None:
-        raise ModelError(f"{spec} brings its own weights: leave out {weights}, or name an architecture to fill with it.")
+        raise ModelError(
+            f"{spec} brings its own weights: leave out {weights}, or name an architecture to fill with it."
+        )
     model = build(pretrained)
-    return model if pretrained or not spec.startswith("hf:") else model.noted(RANDOM)
+    return model if pretrained or spec.endswith((".onnx", ".pt2")) else model.noted(RANDOM)
 
 
 def _from_architecture(spec: str, path: Path | None, *, pretrained: bool) -> Model:
@@ -200,8 +202,8 @@ def _check_spec(spec: str) -> None:
     if not colon or not before or not after:
         raise UnknownModel(
             f"No model is called {spec!r}: write 'demo', 'embed', 'parts', 'timm:{after or 'NAME'}', "
-            f"'torchvision:{after or 'NAME'}', 'hf:ORG/NAME', 'file.onnx', 'file.pt2', 'file.safetensors', 'package.module:factory' "
-            "or 'path/to/file.py:factory'."
+            f"'torchvision:{after or 'NAME'}', 'hf:ORG/NAME', 'file.onnx', 'file.pt2', 'file.safetensors', "
+            "'package.module:factory' or 'path/to/file.py:factory'."
         )
 
 

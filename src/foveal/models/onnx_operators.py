@@ -181,7 +181,9 @@ def _padding(node: Node, kernel: Any, fill: float = 0.0) -> tuple[nn.Module | No
     axes, auto, pads = len(kernel), node.get("auto_pad", "NOTSET"), node.get("pads")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         stride, dilation = _each(node, "strides", axes), _each(node, "dilations", axes)
-        return Function("Pad", _same(tuple(kernel), stride, dilation, lower=auto == "SAME_LOWER", fill=fill)), (0,) * axes
+        return Function("Pad", _same(tuple(kernel), stride, dilation, lower=auto == "SAME_LOWER", fill=fill)), (
+            0,
+        ) * axes
     if not pads or auto == "VALID":
         return None, (0,) * axes
     if _even(pads, axes) and all(p <= k // 2 or fill == 0 for p, k in zip(pads, kernel, strict=False)):
@@ -309,7 +311,7 @@ def _resize(node: Node) -> Made:
         raise Unconvertible(f"Resize by {mode} with {how}")
     names = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
     corners = None if mode == "nearest" else how == "align_corners"
-    given = {"size": sizes[2:].tolist()} if sizes is not None and sizes.numel() else None
+    given: dict[str, Any] | None = {"size": sizes[2:].tolist()} if sizes is not None and sizes.numel() else None
     if given is None and scales is not None and scales.numel():
         given = {"scale_factor": scales[2:].tolist()}
     if given is None:
@@ -367,24 +369,23 @@ def _split(node: Node) -> Made:
 
 
 def _slice(node: Node) -> Made:
-    starts, ends = node.get("starts"), node.get("ends")
-    axes, steps = node.get("axes"), None
-    if starts is None:
-        starts, ends = node.weight(1).tolist(), node.weight(2).tolist()
-        axes = None if node.constant(3) is None else node.weight(3).tolist()
-        steps = None if node.constant(4) is None else node.weight(4).tolist()
+    starts, ends, axes = node.get("starts"), node.get("ends"), node.get("axes")
+    if starts is not None:  # of old files
+        return Function("Slice", lambda x: _cut(x, starts, ends, axes, None)), (0,)
+
+    def cut(x: Tensor, *where: Tensor) -> Tensor:
+        given = [[int(number) for number in each.reshape(-1)] for each in where]
+        return _cut(x, *given, *[None] * (4 - len(given)))
+
+    return Function("Slice", cut), None
+
+
+def _cut(x: Tensor, starts: list[int], ends: list[int], axes: list[int] | None, steps: list[int] | None) -> Tensor:
+    places = [slice(None)] * x.ndim
     steps = steps or [1] * len(starts)
-    if min(steps) < 1:
-        raise Unconvertible("Slice backwards")
-    axes = axes or list(range(len(starts)))
-
-    def cut(x: Tensor) -> Tensor:
-        places = [slice(None)] * x.ndim
-        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-            places[axis] = slice(start, end, step)
-        return x[tuple(places)]
-
-    return Function("Slice", cut), (0,)
+    for axis, start, end, step in zip(axes or range(len(starts)), starts, ends, steps, strict=True):
+        places[axis] = slice(start, end, step)
+    return x[tuple(places)]
 
 
 def _gather(node: Node) -> Made:
@@ -396,6 +397,11 @@ def _gather(node: Node) -> Made:
         return chosen.reshape([*x.shape[:at], *index.shape, *x.shape[at + 1 :]])
 
     return Function("Gather", gather), None
+
+
+def _transpose(node: Node) -> Made:
+    order = node.get("perm")
+    return Function("Transpose", lambda x: x.permute(order or [*range(x.ndim)][::-1])), None
 
 
 def _shape(node: Node) -> Made:
@@ -460,13 +466,14 @@ MAKERS: dict[str, Callable[[Node], Any]] = {
     "Exp": _plain("Exp", torch.exp), "Log": _plain("Log", torch.log), "Neg": _plain("Neg", torch.neg),
     "Abs": _plain("Abs", torch.abs), "Erf": _plain("Erf", torch.erf), "Floor": _plain("Floor", torch.floor),
     "Reciprocal": _plain("Reciprocal", torch.reciprocal),
-    "Max": _plain("Max", lambda *x: reduce(torch.maximum, x)), "Min": _plain("Min", lambda *x: reduce(torch.minimum, x)),
+    "Max": _plain("Max", lambda *x: reduce(torch.maximum, x)),
+    "Min": _plain("Min", lambda *x: reduce(torch.minimum, x)),
     "Sum": _plain("Sum", lambda *x: reduce(torch.add, x)),
     "Where": _plain("Where", torch.where), "Equal": _plain("Equal", torch.eq),
     "Concat": _concat, "Split": _split, "Slice": _slice, "Gather": _gather, "Shape": _shape, "Cast": _cast,
     "Reshape": _reshape, "Flatten": _flatten, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Pad": _pad,
     "Resize": _resize, "ConstantOfShape": _filling,
-    "Transpose": lambda node: (Function("Transpose", lambda x: x.permute(node.get("perm", [*range(x.ndim)][::-1]))), None),
+    "Transpose": _transpose,
     "Expand": _plain("Expand", lambda x, shape: x.expand(torch.broadcast_shapes(x.shape, shape.tolist()))),
 }  # fmt: skip
 """Operator -> what makes its module. All of it is checked, network by network, against ONNX Runtime."""
