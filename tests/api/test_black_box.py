@@ -161,3 +161,19 @@ def test_a_function_in_a_file_is_explained_itself(tmp_path: Any) -> None:
         model = foveal.load_model(f"{file}:{name}")
         assert isinstance(model.module, BlackBox)
         torch.testing.assert_close(model.module(X), X.mean((2, 3)))
+
+
+def test_the_command_line_explains_a_function(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    from PIL import Image
+
+    from foveal.cli import main
+
+    (tmp_path / "service.py").write_text("def scores(x):\n    return x[:, :, :16].mean((2, 3))\n")
+    Image.fromarray((255 * X[0].permute(1, 2, 0).numpy()).astype(np.uint8)).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    given = ["photo.png", "-m", "service.py:scores", "--preprocessing", "imagenet", "--input-size", "32"]
+    monkeypatch.setattr("sys.argv", ["foveal", "explain", *given, "--method", "occlusion", "--out", "out"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None), capsys.readouterr().err
+    assert [*(tmp_path / "out").rglob("*.png")]

@@ -93,7 +93,7 @@ def _fetched(spec: str, name: str, get: Any) -> Any:
 
 
 def _first(error: BaseException) -> str:
-    return reason(error).split(". ")[0][:160]
+    return reason(error).partition(". ")[0].partition(",")[0].rstrip(".")[:160]
 
 
 def _check_whole(spec: str, told: Any) -> None:

@@ -384,7 +384,8 @@ def _cut(x: Tensor, starts: list[int], ends: list[int], axes: list[int] | None, 
     places = [slice(None)] * x.ndim
     steps = steps or [1] * len(starts)
     for axis, start, end, step in zip(axes or range(len(starts)), starts, ends, steps, strict=True):
-        places[axis] = slice(start, end, step)
+        side = x.shape[axis]
+        places[axis] = slice(max(-side, min(start, side)), max(-side, min(end, side)), step)
     return x[tuple(places)]
 
 
