@@ -381,12 +381,15 @@ def _slice(node: Node) -> Made:
 
 
 def _cut(x: Tensor, starts: list[int], ends: list[int], axes: list[int] | None, steps: list[int] | None) -> Tensor:
-    places = [slice(None)] * x.ndim
-    steps = steps or [1] * len(starts)
-    for axis, start, end, step in zip(axes or range(len(starts)), starts, ends, steps, strict=True):
-        side = x.shape[axis]
-        places[axis] = slice(max(-side, min(start, side)), max(-side, min(end, side)), step)
-    return x[tuple(places)]
+    for axis, start, end, step in zip(
+        axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True
+    ):
+        kept = range(x.shape[axis])[start:end:step]
+        if step == 1:
+            x = x.narrow(axis, kept.start, len(kept))
+        else:
+            x = x.index_select(axis, torch.tensor([*kept], device=x.device, dtype=torch.long))
+    return x
 
 
 def _gather(node: Node) -> Made:
