@@ -53,12 +53,12 @@ def build(name: str, *, pretrained: bool) -> Model:
                 "'path/to/file.py:factory'."
             )
         if pretrained:
-            module, told = _fetched(
+            module, report = _fetched(
                 spec, name, lambda: loader.from_pretrained(
                     name, config=config, trust_remote_code=False, weights_only=True, output_loading_info=True
                 ),
             )  # fmt: skip
-            _check_whole(spec, told)
+            _check_whole(spec, report)
         else:
             module = loader.from_config(config, trust_remote_code=False)
         preprocessing, notes = _preprocessing(transformers, name, config)
@@ -96,10 +96,10 @@ def _first(error: BaseException) -> str:
     return reason(error).partition(". ")[0].partition(",")[0].rstrip(".")[:160]
 
 
-def _check_whole(spec: str, told: Any) -> None:
+def _check_whole(spec: str, report: Any) -> None:
     """ModelError where transformers has drawn weights at random because the file lacks them."""
-    lacking = sorted(map(str, told.get("missing_keys", ())))
-    lacking += sorted(str(each[0] if isinstance(each, tuple) else each) for each in told.get("mismatched_keys", ()))
+    lacking = sorted(map(str, report.get("missing_keys", ())))
+    lacking += sorted(str(each[0] if isinstance(each, tuple) else each) for each in report.get("mismatched_keys", ()))
     if lacking:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise ModelError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx, nn
 
-from foveal.models.onnx_operators import Node, Unconvertible, converted
+from foveal.models.onnx_operators import OnnxNode, Unconvertible, converted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ class _Conversion:
         changed = {name: new for name, old, new in zip(node.input, own, constants, strict=True) if new is not old}
         if changed:
             attributes["allowzero"] = 0  # a 0 is now a side that stays
-        module, places = converted(Node(node.op_type, attributes, constants))
+        module, places = converted(OnnxNode(node.op_type, attributes, constants))
         called = [each for i, each in enumerate(node.input) if each and (places is None or i in places)]
         computed = any(each in self._values for each in node.input)
         if not computed:

@@ -21,7 +21,7 @@ class Unconvertible(Exception):
 
 
 @dataclass(frozen=True)
-class Node:
+class OnnxNode:
     """One operation: its attributes, and the values of those of its inputs that are constant (None for others)."""
 
     kind: str
@@ -68,7 +68,7 @@ Made: TypeAlias = "tuple[nn.Module, tuple[int, ...] | None]"
 """The module, and the places of the inputs that it is called with; None for all."""
 
 
-def converted(node: Node) -> Made:
+def converted(node: OnnxNode) -> Made:
     """The module of one operation.
 
     Raises:
@@ -88,7 +88,7 @@ MEAN: dict[int, type[nn.Module]] = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgP
 NORMS: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
-def _convolution(node: Node) -> Made:
+def _convolution(node: OnnxNode) -> Made:
     weight, bias = node.weight(1), node.constant(2)
     axes, groups = weight.ndim - 2, node.get("group", 1)
     ahead, padding = _padding(node, weight.shape[2:])
@@ -99,7 +99,7 @@ def _convolution(node: Node) -> Made:
     return _after(ahead, _filled(layer, weight, bias)), (0,)
 
 
-def _turned(node: Node) -> Made:
+def _turned(node: OnnxNode) -> Made:
     weight, bias, pads = node.weight(1), node.constant(2), node.get("pads")
     axes, groups = weight.ndim - 2, node.get("group", 1)
     if node.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in node.attributes or not _even(pads, axes):
@@ -119,7 +119,7 @@ def _filled(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
     return layer
 
 
-def _dense(node: Node) -> Made:
+def _dense(node: OnnxNode) -> Made:
     """x W + b; of two computed matrices, a product."""
     if node.constants[1] is None or node.constants[1].ndim != 2:
         if node.kind == "MatMul":
@@ -142,7 +142,7 @@ class _FittingNorm(nn.BatchNorm2d):
         pass
 
 
-def _batch_norm(node: Node) -> Made:
+def _batch_norm(node: OnnxNode) -> Made:
     scale, shift, mean, variance = (node.weight(place) for place in (1, 2, 3, 4))
     if node.get("training_mode", 0):
         raise Unconvertible("BatchNormalization in training mode")
@@ -152,7 +152,7 @@ def _batch_norm(node: Node) -> Made:
     return layer, (0,)
 
 
-def _max_pool(node: Node) -> Made:
+def _max_pool(node: OnnxNode) -> Made:
     kernel = node.attributes["kernel_shape"]
     axes, up = len(kernel), bool(node.get("ceil_mode", 0))
     ahead, padding = _padding(node, kernel, float("-inf"))
@@ -166,7 +166,7 @@ def _max_pool(node: Node) -> Made:
     ), None
 
 
-def _average_pool(node: Node) -> Made:
+def _average_pool(node: OnnxNode) -> Made:
     kernel = node.attributes["kernel_shape"]
     axes, counts, up = len(kernel), bool(node.get("count_include_pad", 0)), bool(node.get("ceil_mode", 0))
     ahead, padding = _padding(node, kernel)
@@ -176,7 +176,7 @@ def _average_pool(node: Node) -> Made:
     return _after(ahead, MEAN[axes](tuple(kernel), _each(node, "strides", axes), padding, **settings)), None
 
 
-def _padding(node: Node, kernel: Any, fill: float = 0.0) -> tuple[nn.Module | None, tuple[int, ...]]:
+def _padding(node: OnnxNode, kernel: Any, fill: float = 0.0) -> tuple[nn.Module | None, tuple[int, ...]]:
     """The padding of a sliding window: a layer ahead of it where it is uneven."""
     axes, auto, pads = len(kernel), node.get("auto_pad", "NOTSET"), node.get("pads")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
@@ -221,7 +221,7 @@ def _even(pads: Any, axes: int) -> bool:
     return not pads or list(pads[:axes]) == list(pads[axes:])
 
 
-def _each(node: Node, name: str, axes: int, default: int = 1) -> tuple[int, ...]:
+def _each(node: OnnxNode, name: str, axes: int, default: int = 1) -> tuple[int, ...]:
     return tuple(node.get(name) or [default] * axes)
 
 
@@ -229,7 +229,7 @@ def _after(ahead: nn.Module | None, layer: nn.Module) -> nn.Module:
     return layer if ahead is None else nn.Sequential(ahead, layer)
 
 
-def _pad(node: Node) -> Made:
+def _pad(node: OnnxNode) -> Made:
     pads = node.get("pads")
     pads = node.weight(1).tolist() if pads is None else pads
     value, axes = node.get("value", 0.0), node.constant(3)
@@ -245,8 +245,8 @@ def _pad(node: Node) -> Made:
     return Function("Pad", _padded(pairs, mode, value)), (0,)
 
 
-def _reduced(reduction: Callable[..., Tensor]) -> Callable[[Node], Made]:
-    def maker(node: Node) -> Made:
+def _reduced(reduction: Callable[..., Tensor]) -> Callable[[OnnxNode], Made]:
+    def maker(node: OnnxNode) -> Made:
         axes = node.get("axes")
         if axes is None and (given := node.constant(1)) is not None:
             axes = given.tolist()
@@ -260,11 +260,11 @@ def _reduced(reduction: Callable[..., Tensor]) -> Callable[[Node], Made]:
     return maker
 
 
-def _global(layers: Mapping[int, type[nn.Module]]) -> Callable[[Node], Made]:
+def _global(layers: Mapping[int, type[nn.Module]]) -> Callable[[OnnxNode], Made]:
     return lambda node: (layers[2](1), (0,))
 
 
-def _clip(node: Node) -> Made:
+def _clip(node: OnnxNode) -> Made:
     low, high = node.get("min"), node.get("max")
     low = float(node.weight(1)) if low is None and len(node.constants) > 1 and node.constants[1] is not None else low
     high = float(node.weight(2)) if high is None and len(node.constants) > 2 and node.constants[2] is not None else high
@@ -273,22 +273,22 @@ def _clip(node: Node) -> Made:
     return Function("Clip", lambda x: x.clamp(low, high)), (0,)
 
 
-def _softmax(kind: type[nn.Module]) -> Callable[[Node], Made]:
+def _softmax(kind: type[nn.Module]) -> Callable[[OnnxNode], Made]:
     return lambda node: (kind(dim=node.get("axis", -1)), None)
 
 
-def _prelu(node: Node) -> Made:
+def _prelu(node: OnnxNode) -> Made:
     slope = node.weight(1).reshape(-1)
     layer = nn.PReLU(len(slope))
     layer.weight = nn.Parameter(slope.clone())
     return layer, (0,)
 
 
-def _gelu(node: Node) -> Made:
+def _gelu(node: OnnxNode) -> Made:
     return nn.GELU(approximate=node.get("approximate", "none")), None
 
 
-def _layer_norm(node: Node) -> Made:
+def _layer_norm(node: OnnxNode) -> Made:
     scale, shift = node.weight(1), node.constant(2)
     if node.get("axis", -1) != -1:
         raise Unconvertible("LayerNormalization of several axes")
@@ -296,12 +296,12 @@ def _layer_norm(node: Node) -> Made:
     return _filled(layer, scale, shift), (0,)
 
 
-def _instance_norm(node: Node) -> Made:
+def _instance_norm(node: OnnxNode) -> Made:
     scale, shift, eps = node.weight(1), node.weight(2), node.get("epsilon", 1e-5)
     return Function("InstanceNormalization", lambda x: F.instance_norm(x, None, None, scale, shift, eps=eps)), (0,)
 
 
-def _resize(node: Node) -> Made:
+def _resize(node: OnnxNode) -> Made:
     mode, how = node.get("mode", "nearest"), node.get("coordinate_transformation_mode", "half_pixel")
     scales = node.constants[2] if len(node.constants) > 2 else node.constants[1]
     sizes = node.constants[3] if len(node.constants) > 3 else None
@@ -319,7 +319,7 @@ def _resize(node: Node) -> Made:
     return Function("Resize", lambda x: F.interpolate(x, mode=names[mode], align_corners=corners, **given)), (0,)
 
 
-def _reshape(node: Node) -> Made:
+def _reshape(node: OnnxNode) -> Made:
     keeps = not node.get("allowzero", 0)
 
     def reshape(x: Tensor, shape: Tensor) -> Tensor:
@@ -329,35 +329,35 @@ def _reshape(node: Node) -> Made:
     return Function("Reshape", reshape), None
 
 
-def _axes_of(node: Node) -> list[int] | None:
+def _axes_of(node: OnnxNode) -> list[int] | None:
     axes = node.get("axes")
     given = node.constant(1) if axes is None else None
     return given.tolist() if given is not None else axes
 
 
-def _squeeze(node: Node) -> Made:
+def _squeeze(node: OnnxNode) -> Made:
     axes = _axes_of(node)
     return Function("Squeeze", lambda x: x.squeeze(tuple(axes)) if axes else x.squeeze()), (0,)
 
 
-def _unsqueeze(node: Node) -> Made:
+def _unsqueeze(node: OnnxNode) -> Made:
     axes = sorted(_axes_of(node) or ())
     return Function("Unsqueeze", lambda x: reduce(lambda y, axis: y.unsqueeze(axis), axes, x)), (0,)
 
 
-def _flatten(node: Node) -> Made:
+def _flatten(node: OnnxNode) -> Made:
     axis = node.get("axis", 1)
     if axis == 1:
         return nn.Flatten(1), None
     raise Unconvertible(f"Flatten from axis {axis}")
 
 
-def _concat(node: Node) -> Made:
+def _concat(node: OnnxNode) -> Made:
     axis = node.attributes["axis"]
     return Function("Concat", lambda *parts: torch.cat(parts, axis)), None
 
 
-def _split(node: Node) -> Made:
+def _split(node: OnnxNode) -> Made:
     axis, given = node.get("axis", 0), node.get("split")
     sizes = node.weight(1).tolist() if given is None and len(node.constants) > 1 else given
     count = node.get("num_outputs")
@@ -368,7 +368,7 @@ def _split(node: Node) -> Made:
     raise Unconvertible("Split without sizes")
 
 
-def _slice(node: Node) -> Made:
+def _slice(node: OnnxNode) -> Made:
     starts, ends, axes = node.get("starts"), node.get("ends"), node.get("axes")
     if starts is not None:  # of old files
         return Function("Slice", lambda x: _cut(x, starts, ends, axes, None)), (0,)
@@ -392,7 +392,7 @@ def _cut(x: Tensor, starts: list[int], ends: list[int], axes: list[int] | None, 
     return x
 
 
-def _gather(node: Node) -> Made:
+def _gather(node: OnnxNode) -> Made:
     axis = node.get("axis", 0)
 
     def gather(x: Tensor, index: Tensor) -> Tensor:
@@ -403,24 +403,24 @@ def _gather(node: Node) -> Made:
     return Function("Gather", gather), None
 
 
-def _transpose(node: Node) -> Made:
+def _transpose(node: OnnxNode) -> Made:
     order = node.get("perm")
     return Function("Transpose", lambda x: x.permute(order or [*range(x.ndim)][::-1])), None
 
 
-def _shape(node: Node) -> Made:
+def _shape(node: OnnxNode) -> Made:
     start, end = node.get("start", 0), node.get("end")
     return Function("Shape", lambda x: torch.tensor(x.shape[start:end])), None
 
 
-def _cast(node: Node) -> Made:
+def _cast(node: OnnxNode) -> Made:
     kinds = {1: torch.float32, 6: torch.int32, 7: torch.int64, 9: torch.bool, 10: torch.float16, 11: torch.float64}
     if (kind := kinds.get(node.attributes["to"])) is None:
         raise Unconvertible("Cast to a rare type")
     return Function("Cast", lambda x: x.to(kind)), (0,)
 
 
-def _filling(node: Node) -> Made:
+def _filling(node: OnnxNode) -> Made:
     value = node.get("value")
     value = torch.zeros(1) if value is None else value
     return Function("ConstantOfShape", lambda shape: value.expand(shape.tolist()).clone()), None
@@ -430,23 +430,25 @@ def _divided(a: Tensor, b: Tensor) -> Tensor:
     return a / b if a.is_floating_point() else torch.div(a, b, rounding_mode="trunc")
 
 
-def _plain(kind: str, function: Callable[..., Any], places: tuple[int, ...] | None = None) -> Callable[[Node], Made]:
+def _plain(
+    kind: str, function: Callable[..., Any], places: tuple[int, ...] | None = None
+) -> Callable[[OnnxNode], Made]:
     return lambda node: (Function(kind, function), places)
 
 
-def _layer(kind: Callable[..., nn.Module], **settings: tuple[str, float]) -> Callable[[Node], Made]:
+def _layer(kind: Callable[..., nn.Module], **settings: tuple[str, float]) -> Callable[[OnnxNode], Made]:
     """A layer of torch whose parameters are attributes: name -> (attribute, default)."""
     return lambda node: (kind(**{name: node.get(*attribute) for name, attribute in settings.items()}), None)
 
 
-def _hard_sigmoid(node: Node) -> Made:
+def _hard_sigmoid(node: OnnxNode) -> Made:
     alpha, beta = node.get("alpha", 0.2), node.get("beta", 0.5)
     if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
         return nn.Hardsigmoid(), None
     return Function("HardSigmoid", lambda x: (alpha * x + beta).clamp(0, 1)), None
 
 
-MAKERS: dict[str, Callable[[Node], Any]] = {
+MAKERS: dict[str, Callable[[OnnxNode], Any]] = {
     "Conv": _convolution, "ConvTranspose": _turned, "Gemm": _dense, "MatMul": _dense,
     "BatchNormalization": _batch_norm, "LayerNormalization": _layer_norm, "InstanceNormalization": _instance_norm,
     "MaxPool": _max_pool, "AveragePool": _average_pool,
