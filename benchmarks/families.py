@@ -120,7 +120,7 @@ class FamilyRecipe:
 
     def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path:
         card = {"recipe": dict(recipe), "accuracy": {"classes": round(accuracy, 4)}, "license": LICENSE}
-        model = Model(net, self.name, PREPROCESSING, None, card)
+        model = Model(net, self.name, PREPROCESSING, None, card, "classes")
         return save_model(model, folder / f"{self.name}.safetensors", architecture=f"benchmarks.families:{self.name}")
 
 

@@ -200,7 +200,8 @@ def subjects(data: Path, trained: str | None) -> Iterator[tuple[foveal.Model, li
     for name in (AVERAGE, PARTS):
         torch.manual_seed(SETTINGS.seed)
         fit(nets[name], maps, truth, SETTINGS)
-        yield foveal.Model(nets[name].eval(), name, backbone.preprocessing), photos, [p.label for p in photos]
+        model = foveal.Model(nets[name].eval(), name, backbone.preprocessing, task="classes")
+        yield model, photos, [p.label for p in photos]
 
 
 # --- what is found ---

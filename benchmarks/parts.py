@@ -90,7 +90,7 @@ def networks(teacher: Path | None, attention: Path | None) -> dict[str, foveal.M
 
     def untrained(resolution: int) -> foveal.Model:
         net = PartsNet("demo", resolution=resolution).eval()
-        return foveal.Model(net, "by parts", PREPROCESSING, CLASS_NAMES)
+        return foveal.Model(net, "by parts", PREPROCESSING, CLASS_NAMES, task="classes")
 
     found = {"demo": foveal.load_model("demo"), "head replicated": untrained(1), "replicated, finer": untrained(2)}
     if teacher:

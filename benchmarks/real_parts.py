@@ -221,7 +221,7 @@ def measure(
             with torch.inference_mode():
                 logits = OnMaps(net).eval()((fine if name == FINE else low)[0, test])
             right[name] += (logits.argmax(1) == truth[test]).double().tolist()
-            model = foveal.Model(net.eval(), name, backbone.preprocessing)
+            model = foveal.Model(net.eval(), name, backbone.preprocessing, task="classes")
             rows = [row for row in ROWS if row[0] == name]
             for number in test:
                 if number in known:

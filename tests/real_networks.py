@@ -114,7 +114,7 @@ def _load(name: str) -> Model:
     module = zoo.build(info)
     module.load_state_dict(zoo.expand(module, load_file(folder / f"{name}.safetensors")))
     card = {"source": info["source"], "license": info["licence"], "accuracy": info["measured"]}
-    return Model(module.eval(), name, preprocessing(info["input"]), _labels(folder, info), card)
+    return Model(module.eval(), name, preprocessing(info["input"]), _labels(folder, info), card, "classes")
 
 
 def _task(name: str, part: Callable[[Any], nn.Module]) -> Model:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from foveal.results.retrieval import Retrieval
     from foveal.results.tree import Tree
     from foveal.similarity import Learned
-    from foveal.targets import Class, Margin, Neighbors, Neuron, Prototypes, Similar, Target
+    from foveal.targets import Class, Labels, Margin, Neighbors, Neuron, Prototypes, Similar, Target, Value
     from foveal.webapp.handle import studio
 
 _HOME = {
@@ -57,6 +57,7 @@ _HOME = {
     "sanity": "api.sanity",
     "Class": "targets",
     "Target": "targets",
+    "Labels": "targets",
     "Margin": "targets",
     "Neighbors": "targets",
     "Neuron": "targets",
@@ -64,6 +65,7 @@ _HOME = {
     "channels": "api.channels",
     "Prototypes": "targets",
     "Similar": "targets",
+    "Value": "targets",
     "find_embedding": "attribution.embedding",
     "Stage": "engine.stages",
     "FovealError": "errors",
@@ -130,6 +132,7 @@ __all__ = [
     "FeatureImages",
     "Flow",
     "FovealError",
+    "Labels",
     "Learned",
     "Margin",
     "Match",
@@ -146,6 +149,7 @@ __all__ = [
     "Stage",
     "Target",
     "Tree",
+    "Value",
     "__version__",
     "audit",
     "channels",

@@ -111,7 +111,7 @@ def test_deletion_and_insertion_and_the_audit_work() -> None:
     own, random = table.values["occlusion"], table.values["(random)"]
     assert all(a < b for a, b in zip(own["deletion"], random["deletion"], strict=True))
     assert all(a > b for a, b in zip(own["insertion"], random["insertion"], strict=True))
-    tests = foveal.audit(quadrants, X, foveal.Class(2), explanations=["occlusion"])
+    tests = foveal.audit(quadrants, X, foveal.Class(2), explanations=["occlusion"], task="classes")
     assert "lowers the probability of class 2" in str(tests)
 
 

@@ -203,7 +203,7 @@ def test_whatever_the_model_returns(wrap: Any) -> None:
 def test_one_logit_explains_both_sides() -> None:
     model = Wrapped(lambda y: y[:, :1]).eval()
     x = torch.randn(1, 3, 8, 8)
-    yes, no = (foveal.explain(model, x, side, layer="inner.relu2") for side in (1, 0))
+    yes, no = (foveal.explain(model, x, side, layer="inner.relu2", task="classes") for side in (1, 0))
     assert torch.allclose(yes.map, -no.map)
     assert torch.allclose(yes.probability + no.probability, torch.ones(1))  # type: ignore[operator]
 
@@ -328,7 +328,7 @@ def test_explaining_inside_a_training_loop() -> None:
 
 
 def test_the_result_tells_what_it_is() -> None:
-    why = foveal.explain(tiny(), torch.randn(1, 3, 8, 8), 2)
+    why = foveal.explain(tiny(), torch.randn(1, 3, 8, 8), 2, task="classes")
     assert (why.method, why.model, why.layer) == ("gradcam", "Tiny", "relu2")
     assert why.target_spec["index"] == [2]
     assert 0 < float(why.probability[0]) < 1  # type: ignore[index]

@@ -124,19 +124,22 @@ def test_what_is_known_of_the_task_decides() -> None:
 # --- what an output means -------------------------------------------------------------------------------------------
 
 
-def test_a_regression_is_read_as_a_logit_with_a_remark_and_as_a_value_without() -> None:
+def test_one_number_of_unknown_meaning_is_a_value_unless_a_class_is_named() -> None:
     net, x = tailed(lambda e: e, 1), pictures()
     nn.init.constant_(net.fc.bias, -3)  # type: ignore[union-attr, arg-type]
     y = net(x)[:, 0].detach()
     guessed = foveal.explain(net, x)
-    assert guessed.target == ("class 0",) * 2 and torch.allclose(guessed.score, -y)  # type: ignore[arg-type]
-    assert any("read as a logit" in note and "task='value'" in note for note in guessed.notes)
+    assert guessed.target == ("output",) * 2 and torch.allclose(guessed.score, y)  # type: ignore[arg-type]
+    assert any("explained as a value" in note and "task='value'" in note for note in guessed.notes)
+    below = foveal.explain(net, x, 0)
+    assert below.target == ("class 0",) * 2 and torch.allclose(below.score, -y)  # type: ignore[arg-type]
+    assert any("read as a logit" in note and "task='classes'" in note for note in below.notes)
     for said in (foveal.explain(net, x, task="value"), foveal.explain(net, x, lambda o: o.flatten())):
         assert torch.allclose(said.score, y) and said.probability is None  # type: ignore[arg-type]
-        assert torch.allclose(said.map, -guessed.map, atol=1e-6)
+        assert torch.allclose(said.map, guessed.map, atol=1e-6) and torch.allclose(said.map, -below.map, atol=1e-6)
         assert not any("read as" in note for note in said.notes)
-    assert foveal.explain(net, x, task="value").target == ("value 0",) * 2
-    assert torch.allclose(foveal.explain(net, x, 1).map, -guessed.map, atol=1e-6)
+    assert foveal.explain(net, x, task="value").target == ("value",) * 2
+    assert torch.allclose(foveal.explain(net, x, 1).map, guessed.map, atol=1e-6)
 
 
 def test_one_logit_that_is_said_to_be_two_classes_needs_no_remark() -> None:
@@ -155,8 +158,8 @@ def test_labels_of_which_several_may_hold(spelling: Callable[[Tensor], Any]) -> 
     assert why.target == tuple(f"label {k}" for k in best.tolist())
     assert not any("read as" in note for note in why.notes)
     guessed = foveal.explain(net, x)
-    assert torch.allclose(guessed.probability, z.softmax(1).amax(1), atol=1e-6)  # type: ignore[arg-type]
-    assert any("6 numbers were read as logits of 6 classes that exclude each other" in note for note in guessed.notes)
+    assert guessed.probability is None
+    assert any("what the network's 6 numbers mean is not known" in note for note in guessed.notes)
     table = foveal.measure(net, x, 2, explanations="gradcam", task="labels", baseline_maps=False)
     assert table.whole == pytest.approx(z.sigmoid()[:, 2].tolist(), abs=1e-5)
     assert "read as" not in "".join(table.notes)
@@ -181,7 +184,10 @@ def test_probabilities_that_the_network_makes_itself_are_those_that_are_measured
 def test_log_probabilities_are_those_of_softmax() -> None:
     x = pictures()
     plain, logs = tailed(lambda e: e), tailed(lambda e: e.log_softmax(1))
-    tables = [foveal.measure(net, x, 2, explanations="gradcam", baseline_maps=False).whole for net in (plain, logs)]
+    tables = [
+        foveal.measure(net, x, 2, explanations="gradcam", baseline_maps=False, task="classes").whole
+        for net in (plain, logs)
+    ]
     assert tables[0] == pytest.approx(tables[1], abs=1e-5)
 
 
@@ -195,7 +201,7 @@ def test_values_have_no_probability_and_several_are_to_be_chosen_from() -> None:
         foveal.explain(net, x, foveal.Class(4, of="probability"), task="value")
     assert foveal.measure(net, x, explanations=why, task="value", baseline_maps=False).of == "score"
     assert foveal.explain(foveal.Model(net, "r", labels=tuple("abcdef"), task="value"), x, "e").target == ("e (4)",) * 2
-    with pytest.raises(FovealError, match="predicts values"):
+    with pytest.raises(FovealError, match="is value"):
         foveal.shortcuts(net, pictures(8), [0, 1] * 4, task="value")
 
 
@@ -231,7 +237,7 @@ def test_remarks_reach_every_result() -> None:
         *foveal.compare(net, x, methods=["gradcam", "occlusion"]),
     ]  # fmt: skip
     for result in results:
-        assert any("read as a logit" in note for note in result.notes), result
+        assert any("one number means is not known" in note for note in result.notes), result
 
 
 def test_tasks_that_are_none() -> None:

@@ -43,11 +43,18 @@ def says(end: Callable[[Tensor], Tensor], count: int, task: Any) -> bool:
     return any("were read as logits: if they are probabilities" in note for note in why.notes)
 
 
-@pytest.mark.parametrize("task", [None, "classes", "labels"])
+@pytest.mark.parametrize("task", ["classes", "labels"])
 @pytest.mark.parametrize("count", [1, 4])
 @pytest.mark.parametrize("end", SQUASHED)
 def test_it_is_said(end: str, count: int, task: str | None) -> None:
     assert says(SQUASHED[end], count, task)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("end", SQUASHED)
+def test_of_unknown_numbers_between_0_and_1_no_probability_is_claimed(end: str, count: int) -> None:
+    why = foveal.explain(Net(SQUASHED[end], count).eval(), torch.randn(2, 3, 12, 12), 0)
+    assert why.probability is None and why.meaning == "not known: raw outputs"
 
 
 @pytest.mark.parametrize("count", [1, 4])

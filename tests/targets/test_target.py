@@ -20,7 +20,7 @@ SCORES = torch.tensor([[0.0, 3.0, 1.0, -1.0, 2.0], [5.0, 0.0, 1.0, 2.0, 4.0]])
 
 
 def decide(target: Any, output: Any = SCORES, labels: Any = LABELS) -> Any:
-    return as_decision(target).decide(ModelOutput(output, {}, labels))
+    return as_decision(target).decide(ModelOutput(output, {}, labels, "classes"))
 
 
 @pytest.mark.parametrize(

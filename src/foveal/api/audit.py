@@ -118,6 +118,8 @@ def marked(
     if not bool(torch.isfinite(map).all()) or not bool((map > 0).any()):
         return None
     grown = laid(map.detach().float().cpu(), size, place)
+    if not bool((grown > 0).any()):  # what little there was is gone between the cells
+        return None
     share = min(max(area_holding(grown), LEAST), MOST) if area is None else area
     if not 0 < share < 1:
         raise MethodError(f"area={share:.4g}: give the share of the image to hide, above 0 and below 1")

@@ -29,6 +29,7 @@ from foveal.models.model import Model, as_model
 from foveal.results.provenance import versions
 from foveal.results.tree import Tree
 from foveal.targets import TargetLike, Task
+from foveal.targets.labels import LabelRows
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -105,6 +106,7 @@ def decompose(
     context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
+    _check_one_label(context)
     if len(context.x) != 1:
         raise LayerError(
             f"a tree is of one image, but {len(context.x)} were given: call decompose once for each, or "
@@ -180,6 +182,7 @@ def class_tree(
     for number, photo in enumerate(batch.photos):
         alone, row = Batch(batch.tensor[number : number + 1], (photo,)), arguments.row(number)
         context = prepare(subject, alone, target, inputs=row.positional, keywords=row.keywords)
+        _check_one_label(context)
         trees.append(_tree(context, settings, reference).grow(depth))
         if progress:
             progress("decomposing photos", number + 1, len(batch.photos))
@@ -198,6 +201,11 @@ def _settings(
 ) -> TreeSettings:
     usual = DIFFERENCE if nodes == PARTS else "pool_up"
     return TreeSettings(branching, coverage, rule or usual, gate, rank_by, merge, nodes, opponents)
+
+
+def _check_one_label(context: Context) -> None:
+    if isinstance(context.target, LabelRows) and len(context.target.index) > 1:
+        raise LayerError("a tree is of one label: name it, target=foveal.Class(label), and call once for each")
 
 
 def _tree(context: Context, settings: TreeSettings, reference: Reference | None = None) -> Tree:

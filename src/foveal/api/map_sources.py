@@ -24,7 +24,7 @@ from foveal.models.model import Model
 from foveal.results import Explanation, Match, Parts
 from foveal.results.explanations import Explanations
 from foveal.results.tree import Tree
-from foveal.targets import Class, Margin, Neuron, Target, TargetLike
+from foveal.targets import Class, Labels, Margin, Neuron, Target, TargetLike, Value
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -85,8 +85,12 @@ def target_of(explanations: Any) -> Target | None:
             continue
         spec: Any = result.target_spec
         kind = spec.get("kind")
-        if kind in ("class", "value"):
+        if kind in ("class", "value") and 1 < spec.get("each", 1) <= len(spec["index"]):
+            return Labels(spec["index"][: spec["each"]])
+        if kind == "class":
             return Class(spec["index"])
+        if kind == "value":
+            return Value(spec["index"], spec.get("direction", "up"), spec.get("reference"))
         if kind == "margin":
             return Margin(spec["a"], spec["b"])
         if kind == "neuron":

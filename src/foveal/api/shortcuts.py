@@ -99,6 +99,12 @@ def shortcuts(
     check_pictures(context.batch, "shortcuts")
     subject, x, tick = context.subject, context.x, progress or (lambda what, done, total: None)
     first = first_head(subject.module, subject.task, x, labels=subject.labels)
+    if first.probabilities is None:
+        raise MethodError(
+            f"shortcuts are defined for classes, and what this network gives is {first.meaning}: pass task='classes' "
+            "if its outputs are class scores"
+        )
+    subject = subject.with_task(first.task, first.source)
     names, ending = first.names(subject.labels), first.ending
     with untouched(subject.module), torch.no_grad():
         scores = _log_chances(subject, x, ending, tick, "looking")
@@ -145,8 +151,7 @@ def _log_chances(
 
     def chances(start: int, stop: int) -> Tensor:
         log_probabilities = class_head(subject.module, subject.task, x[start:stop], ending).log_probabilities
-        if log_probabilities is None:
-            raise MethodError("shortcuts are defined for classes, and this network predicts values")
+        assert log_probabilities is not None
         return log_probabilities.float().cpu()
 
     chunks = chunked(None, x[:1], WHOLE, load_of(unwrap(subject.module), x[:1]))

@@ -15,7 +15,7 @@ from torch import Tensor
 from foveal.attribution.batching import BatchSlice, in_batches
 from foveal.attribution.context import Context
 from foveal.attribution.formula import FormulaError
-from foveal.attribution.passes import PassResult, forward_backward, from_late
+from foveal.attribution.passes import BackwardTarget, PassResult, forward_backward, forward_backward_each, from_late
 from foveal.attribution.perturbation import PerturbationScorer, Progress, _failing, recorded, runs_for
 from foveal.attribution.placing import whereabouts
 from foveal.engine.address import INPUT
@@ -115,7 +115,13 @@ def _pass(context: Context, rules: Rules | None, group: Sequence[MethodRequest])
         run = partial(forward_backward, layers=kept, gradient=gradient, backward=backward, rules=rules, paths=paths)
         return in_batches(context, kept, run, repr(rules)) if backward else run(context)
     with recorded(context, kept) as recording:
-        ask = partial(forward_backward, context, gradient=gradient, backward=False)
+        # A recording has all rows of the layer, also where several are of one image.
+        rows, asked = (replace(context, target=None), context.target) if recording else (context, context.target)
+        question = [BackwardTarget(asked)]
+
+        def ask(layers: Sequence[str]) -> PassResult:
+            return forward_backward_each(rows, question, layers, gradient=gradient, backward=False)[0]
+
         # Where only the input is altered nothing need be kept, but a decision looks at how the graph ends.
         read = context.target.layers if context.target else ()
         passed = ask(kept) if kept or read else from_late(context, ask)

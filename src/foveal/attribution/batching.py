@@ -22,6 +22,7 @@ from foveal.engine.chunks import WHOLE, Chunks, fitting
 from foveal.engine.guard import unwrap
 from foveal.engine.memory import load_of
 from foveal.targets import ModelOutput, Target, TargetScore
+from foveal.targets.labels import LabelRows
 
 Pass: TypeAlias = Callable[[Context], PassResult]
 
@@ -33,7 +34,8 @@ def in_batches(context: Context, layers: Sequence[str], run: Pass, *about: Hasha
         about: what else tells this pass from another through the same network.
     """
     n, size = len(context.x), fitting(context.x[0], WHOLE)
-    if context.x.device.type != "cpu" or n == 1 or context.differentiable or not _early(context, layers):
+    several = isinstance(context.target, LabelRows)  # whose images run once each
+    if context.x.device.type != "cpu" or n == 1 or context.differentiable or several or not _early(context, layers):
         return run(context)
     way = (*layers, *about, context.arguments.key())
     load = load_of(context.mode or unwrap(context.model), context.x[:1], "portions", *way, graph=True)

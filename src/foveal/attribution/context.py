@@ -18,7 +18,7 @@ from foveal.engine.structure import Structure
 from foveal.images import Batch, Photo
 from foveal.models.model import Model
 from foveal.results.notes import photo_notes
-from foveal.targets import Target, compares
+from foveal.targets import ModelOutput, Target, compares
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from foveal.engine.embedding_signs import EmbeddingSign
     from foveal.engine.task import Task
 
+Traced: TypeAlias = "Callable[[], EmbeddingSign | None]"
 Tracing: TypeAlias = Callable[[], Structure]
 
 
@@ -74,6 +75,10 @@ class Context:
     def task(self) -> Task | None:
         """What the network's output means, if known."""
         return self.subject.task
+
+    def outcome(self, output: Any, seen: Mapping[str, Tensor], traced: Traced | None = None) -> ModelOutput:
+        """What a forward pass gave, as a target takes it; `traced` as of `ModelOutput`."""
+        return ModelOutput(output, seen, self.labels, self.task, traced, self.subject.task_source)
 
     def embedding(self) -> EmbeddingSign | None:
         """What the traced network says of whether its output is an embedding."""

@@ -16,7 +16,7 @@ from foveal.engine.address import INPUT
 from foveal.engine.capture import capture
 from foveal.engine.dilation import Dilated, Grid
 from foveal.errors import MethodError, ModelError
-from foveal.targets import ModelOutput, TargetScore
+from foveal.targets import TargetScore
 from foveal.targets.fixed import FixedTarget
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def run_once(
     every = [*dict.fromkeys([*layers, *(decision.layers if decision else ())])]
     with capture(context.model, every, gradient=decision is not None) as run:
         output = run.forward(context.x, context.arguments, mode=mode)
-        outcome = ModelOutput(output, run.activations, context.labels, context.task, context.embedding)
+        outcome = context.outcome(output, run.activations, context.embedding)
         verdict = decision.decide(outcome) if decision else None
         kept = {layer: (run.activations[layer].detach(), mode.grid(run.activations[layer])) for layer in layers}
     return verdict.detached() if verdict else None, kept

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from foveal.attribution.context import Context
+from foveal.attribution.each_label import one_pass
 from foveal.engine.address import INPUT, Address, tensor_parts
 from foveal.engine.capture import ForwardRun, capture
 from foveal.engine.checkpoints import CheckpointingError
@@ -123,7 +124,13 @@ def forward_backward_each(
     backward: bool = True,
     paths: bool = False,
 ) -> list[PassResult]:
-    """Several questions on one forward, with a backward each; the target of the context itself is not looked at."""
+    """Several questions on one forward, with a backward each; the target of the context itself is not looked at.
+
+    Of several labels of each image the forward is one over the images.
+    """
+    alone = partial(forward_backward_each, layers=layers, gradient=gradient, backward=backward, paths=paths)
+    if labels := one_pass(context, questions, alone):
+        return labels
     run = partial(_run_each, context, questions, layers, gradient=gradient, backward=backward, paths=paths)
     return run() if context.differentiable else kept_if_overwritten(run)
 
@@ -213,7 +220,7 @@ def outcome_of(context: Context, decision: Target, run: ForwardRun, output: Any)
             seen[layer] = structure.channels_first(layer, seen[layer], image)
     # A graph that begins at the input is a whole one itself.
     traced = None if [*run.activations] == [INPUT] and not context.mode else context.embedding
-    return ModelOutput(output, seen, context.labels, context.task, traced)
+    return context.outcome(output, seen, traced)
 
 
 class LayerAnswer(NamedTuple):

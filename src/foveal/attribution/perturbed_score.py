@@ -189,7 +189,7 @@ def _readable(asked: Target, verdict: TargetScore, i: int, of: Of) -> tuple[Targ
     if of == "score":
         return decision, "score"
     kind = str(verdict.spec.get("kind"))
-    if kind == "class":
+    if kind == "class" and verdict.probability is not None:
         return decision, "probability"
     if kind == "margin" and verdict.spec.get("of") == "class" and of == "auto":
         return decision, "pair"

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from foveal.attribution.context import Context
+from foveal.attribution.each_label import row_a_label
 from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
 from foveal.models.black_box import Scorer
 from foveal.models.drawn_world import marked
 from foveal.models.model import Model, as_model, placed, state_notes
-from foveal.targets import NeedsModel, Target, TargetLike, Task, as_decision, with_layer_names
+from foveal.targets import Labels, NeedsModel, Target, TargetLike, Task, as_decision, with_layer_names
 
 if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
@@ -36,10 +37,12 @@ def prepare(
 ) -> Context:
     """The arguments of `foveal.explain`, made into a `Context`; `blind` where no target is looked at."""
     subject = as_model(model, preprocessing, labels, task)
-    batch = read(subject, images)
+    batch, decision = read(subject, images), as_decision(target)
     arguments = extra_inputs(len(batch.tensor), inputs, keywords)
     target_notes: list[str] = []
-    ready = _prepared(as_decision(target), subject, batch.tensor, arguments, target_notes)
+    if isinstance(decision, Labels):
+        subject, batch, arguments, decision = row_a_label(decision, subject, batch, arguments)
+    ready = _prepared(decision, subject, batch.tensor, arguments, target_notes)
     if differentiable:
         _check_attached(subject, batch.tensor)
     notes = (*state_notes(subject), *target_notes)

@@ -80,6 +80,10 @@ def explain(
                          of the name, or its number
       "jay - crow"       why jay and not crow; also "predicted - crow" and
                          "jay - runner-up"
+      labels             every label of a multi-label network: a map each, and
+                         a sheet of all; labels:edema,mass only these
+      "value down"       what lowers the value of a regression; value, "value
+                         above 2.5", "value below 2.5"; value:age of several
       neuron:layer3:17   channel 17 of layer3, averaged;
                          neuron:layer3:17:4,9 at row 4, column 9
 
@@ -103,7 +107,7 @@ def explain(
     network = source.load()
     request = PhotoRequest(
         network,
-        question.resolve(network),
+        question.resolve(network, each_label=True),
         tuple(method or ()),
         options.layer_spec(layer),
         fuse=_fusing(fuse),

@@ -18,6 +18,7 @@ from foveal.render.drawing import Drawing
 from foveal.render.figure_file import save_figure
 from foveal.render.figure_notes import ADVICE
 from foveal.render.scale import percent
+from foveal.results.value_words import value_words
 from foveal.storage.atomic import whole_file
 from foveal.storage.naming import distinct_names, plain_name
 from foveal.targets import Class, TargetScore
@@ -25,6 +26,8 @@ from foveal.targets import Class, TargetScore
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from torch import Tensor
 
     from foveal.attribution.perturbation import Progress
     from foveal.engine.stages import Stage
@@ -66,7 +69,10 @@ def explain_photo(
     """The answer on one photo, saved under `folder` and told on standard error."""
     explanations = [replace(why, drawing=request.drawing) for why in _compared(request, batch, progress)]
     named = request.target is not None or explanations[0].score is None
-    predicted = _predicted(request.model, batch) if named else _explained_class(explanations[0])
+    several = explanations[0].labels_each > 1
+    predicted = None
+    if not several:
+        predicted = _predicted(request.model, batch) if named else _explained_class(explanations[0])
     inside = any(why.layers != ("input",) for why in explanations)  # functions have no stages
     steps: Sequence[Stage] = stages(request.model, batch) if inside else ()
     rows = []
@@ -77,10 +83,13 @@ def explain_photo(
         rows.append(_row(request, why, photo, predicted, steps) | {"folder": str(files[0].parent)})
         rows[-1]["files"] = [str(file) for file in files]
         if request.audit:
-            (hiding,) = audit(request.model, batch, request.target, explanations=why, layer=why.layer)
-            info(f"  {why.method} audit: {hiding.summary}")
-            rows[-1]["audit"] = hiding.to_dict()
-    if len(explanations) > 1 or len(explanations[0].layers) > 1:
+            hidings = [*audit(request.model, batch, request.target, explanations=why, layer=why.layer)]
+            info(*(f"  {why.method} audit: {hiding.summary}" for hiding in hidings))
+            audits = [hiding.to_dict() for hiding in hidings]
+            rows[-1]["audit"] = audits if several else audits[0]
+        if several:
+            rows[-1]["files"].insert(0, str(_sheet(why, folder, flat=request.flat)))
+    if not several and (len(explanations) > 1 or len(explanations[0].layers) > 1):
         name = folder.with_name(f"{folder.name}-sheet.png") if request.flat else folder / "sheet.png"
         sheet = save_figure(name, [(explanations, 0)], drawing=replace(request.drawing, size=None))
         rows[0]["files"].insert(0, str(sheet))
@@ -97,12 +106,21 @@ def _whole(why: Explanation, folder: Path) -> list[Path]:
 def _flat(why: Explanation, folder: Path) -> list[Path]:
     """The overlays alone, beside where the folder would be: out/bird-gradcam-stage3.png."""
     layers = distinct_names(plain_name(layer) for layer in why.layers)
-    files = {layer: folder.with_name(f"{folder.name}-{why.method}-{name}.png")
-             for layer, name in zip(why.layers, layers, strict=True)}  # fmt: skip
-    for layer, file in files.items():
+    rows = [f"-{name}" for name in distinct_names(map(plain_name, why.target))] if len(why) > 1 else [""]
+    files = {(layer, i): folder.with_name(f"{folder.name}-{why.method}-{name}{row}.png")
+             for layer, name in zip(why.layers, layers, strict=True) for i, row in enumerate(rows)}  # fmt: skip
+    for (layer, i), file in files.items():
         with whole_file(file) as aside:
-            why.overlay(layer=layer).save(aside)
+            why.overlay(i, layer=layer).save(aside)
     return [*files.values()]
+
+
+def _sheet(why: Explanation, folder: Path, *, flat: bool) -> Path:
+    """All labels of the photo, by one method."""
+    file = folder.with_name(f"{folder.name}-{why.method}-labels.png") if flat else folder / f"{why.method}-labels.png"
+    with whole_file(file) as aside:
+        why.figure("labels").save(aside)
+    return file
 
 
 def _compared(request: PhotoRequest, batch: Batch, progress: Progress | None) -> Sequence[Explanation]:
@@ -147,8 +165,11 @@ def _in_words(
 ) -> list[str]:
     lines = []
     if predicted is not None:
-        lines.append(f"  predicted  {predicted.label[0]}{_percent(predicted)}")
-    lines.append(f"  explained  {explanations[0].summary()}")
+        words = value_words(predicted.spec, 0) or f"{predicted.label[0]}{_percent(predicted)}"
+        lines.append(f"  predicted  {words}")
+    if meaning := explanations[0].meaning:
+        lines.append(f"  output     {meaning}")
+    lines += [f"  explained  {explanations[0].summary(i)}" for i in range(len(explanations[0]))]
     chosen = request.layers is None
     by_layers: dict[tuple[str, ...], list[Explanation]] = {}
     for why in explanations:
@@ -206,15 +227,23 @@ def _row(
         "model": why.model,
         "method": why.method,
         "predicted": None if predicted is None else _plain(predicted),
-        "target": why.target[0],
+        "target": why.target[0] if len(why) == 1 else list(why.target),
         "target_spec": dict(why.target_spec),
-        "score": None if why.score is None else float(why.score[0]),
-        "probability": None if why.probability is None else float(why.probability[0]),
+        "meaning": why.meaning,
+        "score": _numbers(why.score),
+        "probability": _numbers(why.probability),
         "layers": [{"name": layer, "stage": by_name.get(layer)} for layer in why.layers],
         "layer_chosen": "as asked" if request.layers is not None else "the last stage before the decision",
         "notes": list(why.notes),
         "seconds": why.seconds,
     }
+
+
+def _numbers(values: Tensor | None) -> Any:
+    """The number of the one row, or a list of them; None where there is none."""
+    if values is None:
+        return None
+    return float(values[0]) if len(values) == 1 else [float(value) for value in values]
 
 
 def _plain(verdict: TargetScore) -> dict[str, Any]:

@@ -236,7 +236,8 @@ class TargetOptions:
         str | None,
         typer.Option(
             "--target", "-t", metavar="TARGET",
-            help='What to explain: jay, 17, "jay - crow", neuron:LAYER:CHANNEL (default: the predicted class).',
+            help='What to explain: jay, 17, "jay - crow", "value down", neuron:LAYER:CHANNEL (default: the predicted '
+            "class).",
         ),
     ] = None  # fmt: skip
     like: Annotated[
@@ -244,13 +245,17 @@ class TargetOptions:
         typer.Option("--like", metavar="PHOTO", help="Explain the similarity to this image instead of a class."),
     ] = None
 
-    def resolve(self, network: Model) -> Any:
-        """The target that a verb takes."""
+    def resolve(self, network: Model, *, each_label: bool = False) -> Any:
+        """The target that a verb takes; `each_label` where it can be all labels at once."""
         from foveal.targets import Similar
-        from foveal.targets.parsing import parse_target
+        from foveal.targets.parsing import parse_labels, parse_target
 
         if self.like and self.target:
             raise typer.BadParameter("--target explains a class, --like a similarity: give one of them")
+        if labels := parse_labels(self.target, network.labels):
+            if not each_label:
+                raise typer.BadParameter(f"--target {self.target} is for foveal explain: name one label here")
+            return labels
         return Similar(self.like) if self.like else parse_target(self.target, network.labels)
 
 

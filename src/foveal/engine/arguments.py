@@ -65,6 +65,16 @@ class Arguments:
         each = self._each(lambda tensor: tensor[start:stop] if self._a_row_an_image(tensor) else tensor)
         return Arguments(stop - start, *each)
 
+    def every(self, step: int) -> Arguments:
+        """Those of every `step`-th image."""
+        each = self._each(lambda tensor: tensor[::step] if self._a_row_an_image(tensor) else tensor)
+        return Arguments(len(range(0, self.n, step)), *each)
+
+    def repeated(self, times: int) -> Arguments:
+        """Those of each image, as often in succession."""
+        each = self._each(lambda t: t.repeat_interleave(times, 0) if self._a_row_an_image(t) else t)
+        return Arguments(self.n * times, *each)
+
     def key(self) -> Hashable:
         """Equal where a network runs alike: shapes of tensors, and plain values."""
         leaves = tree_leaves((self.positional, dict(self.keywords)))

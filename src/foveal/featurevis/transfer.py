@@ -38,9 +38,12 @@ def answers(
     """What the classifier, which had no part in it, takes each image for: its most probable classes."""
     subject, x = shown_to(faces, model, preprocessing)
     first = first_head(subject.module, subject.task, x, labels=subject.labels)
-    chances = class_head(subject.module, subject.task, x, first.ending).probabilities
+    chances = class_head(subject.module, first.task, x, first.ending).probabilities
     if chances is None:
-        raise MethodError(f"{subject.name} predicts values: only a classifier can classify feature images")
+        raise MethodError(
+            f"only a classifier can classify feature images, and what {subject.name} gives is {first.meaning}: if its "
+            "outputs are class scores, say so (in Python foveal.Model(network, name, task='classes'))"
+        )
     best = chances.float().topk(min(count, chances.shape[1]))
     names = first.names(subject.labels)
     return tuple(

@@ -18,7 +18,8 @@ from torch import nn
 from foveal.errors import FovealError, ModelError, UnknownModel
 from foveal.models.black_box import is_black_box, takes_images
 from foveal.models.labels import own_labels
-from foveal.models.model import Model, boxed, own_task
+from foveal.models.model import Model, boxed
+from foveal.models.own_task import own_task
 from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def build(spec: str, *, arguments: Mapping[str, object]) -> Model:
     if isinstance(made, Model):
         return made
     if isinstance(made, nn.Module):
-        return Model(made, spec, labels=own_labels(made), card={"source": spec}, task=own_task(made))
+        return Model(made, spec, labels=own_labels(made), card={"source": spec}).with_task(*own_task(made))
     if is_black_box(made):
         return boxed(made, spec)
     raise ModelError(f"{spec} returned a {type(made).__name__}: it must return an nn.Module or a foveal.Model.")

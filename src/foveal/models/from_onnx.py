@@ -55,7 +55,8 @@ def build(path: Path) -> Model:
     module, note = _looked_into(proto, session)
     card = {"source": str(path), "notes": [note], "opset": proto.opset_import[0].version}
     known = _preprocessing(written, path)
-    return Model(module, str(path), known, _labels(written), card, "classes" if _classifies(written) else None)
+    model = Model(module, str(path), known, _labels(written), card)
+    return model.with_task("classes" if _classifies(written) else None, "the file's metadata")
 
 
 def _looked_into(proto: Any, session: Any) -> tuple[nn.Module, str]:

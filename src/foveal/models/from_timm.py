@@ -9,15 +9,14 @@ from foveal.errors import ModelError, UnknownModel
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.extras import import_timm
 from foveal.models.hub import impatient
-from foveal.models.model import Model, own_task
+from foveal.models.model import Model
+from foveal.models.own_task import TIMM, Known, own_task
 from foveal.models.zoo import building, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import nn
-
-    from foveal.engine.task import Task
 
 # Names with a source of their own are looked up by timm: on the Hugging Face hub, or in a folder.
 ELSEWHERE = ("hf-hub:", "hf_hub:", "local-dir:")
@@ -32,7 +31,7 @@ def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Mo
         module = timm.create_model(name, pretrained=pretrained, **arguments)
     preprocessing, notes = _preprocessing(module)
     return Model(
-        module, spec, preprocessing, _labels(module), _card(module, pretrained, notes), _task(module, arguments)
+        module, spec, preprocessing, _labels(module), _card(module, pretrained, notes), *_task(module, arguments)
     )
 
 
@@ -75,9 +74,12 @@ def _preprocessing(module: nn.Module) -> tuple[Preprocessing | None, list[str]]:
     return Preprocessing(**settings), [] if exact else [f"timm would crop {crop:.0%} of the photo; foveal shows it all"]
 
 
-def _task(module: nn.Module, arguments: Mapping[str, object]) -> Task | None:
+def _task(module: nn.Module, arguments: Mapping[str, object]) -> Known:
     """Networks of timm tell classes apart; what another number of outputs means is not known."""
-    return own_task(module) or (None if "num_classes" in arguments else "classes")
+    task, source = own_task(module)
+    if task == "embedding":
+        return task, source
+    return (None, "") if "num_classes" in arguments else ("classes", TIMM)
 
 
 def _labels(module: nn.Module) -> tuple[str, ...] | None:

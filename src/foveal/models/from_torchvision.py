@@ -9,6 +9,7 @@ from foveal.errors import ModelError, UnknownModel
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.extras import import_torchvision
 from foveal.models.model import Model
+from foveal.models.own_task import TORCHVISION
 from foveal.models.zoo import building, unknown
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Mo
     if labels and arguments.get("num_classes", len(labels)) != len(labels):
         labels = None
     task: Task | None = "classes" if base in names() and "num_classes" not in arguments else None
-    return Model(module, spec, _preprocessing(weights), labels, _card(weights, pretrained), task)
+    return Model(module, spec, _preprocessing(weights), labels, _card(weights, pretrained)).with_task(task, TORCHVISION)
 
 
 def names() -> tuple[str, ...]:

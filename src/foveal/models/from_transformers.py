@@ -11,6 +11,7 @@ from foveal.models.extras import import_transformers
 from foveal.models.hub import impatient
 from foveal.models.labels import own_labels
 from foveal.models.model import Model
+from foveal.models.own_task import PROBLEMS, TRANSFORMERS, Known
 from foveal.models.processor import as_preprocessing
 from foveal.models.zoo import building
 from foveal.storage.reading import DAMAGE, reason
@@ -18,13 +19,7 @@ from foveal.storage.reading import DAMAGE, reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from foveal.engine.task import Task
     from foveal.images import Preprocessing
-
-TASKS: dict[str, Task] = {
-    "single_label_classification": "classes", "multi_label_classification": "labels", "regression": "value"
-}  # fmt: skip
-"""What transformers calls them in `problem_type`."""
 
 
 def is_folder(spec: str) -> bool:
@@ -63,7 +58,9 @@ def build(name: str, *, pretrained: bool) -> Model:
             module = loader.from_config(config, trust_remote_code=False)
         preprocessing, notes = _preprocessing(transformers, name, config)
     card = {"source": f"transformers {transformers.__version__}", "weights": name if pretrained else "random"}
-    return Model(module.float(), spec, preprocessing, own_labels(module), {**card, "notes": notes}, _task(config))
+    return Model(module.float(), spec, preprocessing, own_labels(module), {**card, "notes": notes}).with_task(
+        *_task(config)
+    )
 
 
 def _preprocessing(transformers: Any, name: str, config: Any) -> tuple[Preprocessing | None, list[str]]:
@@ -74,10 +71,12 @@ def _preprocessing(transformers: Any, name: str, config: Any) -> tuple[Preproces
     return as_preprocessing(processor, int(getattr(config, "num_channels", 3) or 3))
 
 
-def _task(config: Any) -> Task | None:
+def _task(config: Any) -> Known:
     """As transformers reads it: without a problem type, one output is a regression, and several are classes."""
-    said = TASKS.get(str(getattr(config, "problem_type", None)))
-    return said or ("value" if config.num_labels == 1 else "classes")
+    said = PROBLEMS.get(str(getattr(config, "problem_type", None)))
+    return said or (
+        "value" if config.num_labels == 1 else "classes"
+    ), TRANSFORMERS if said else "as transformers reads it"
 
 
 def _fetched(spec: str, name: str, get: Any) -> Any:

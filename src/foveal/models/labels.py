@@ -60,7 +60,7 @@ def own_labels(module: nn.Module) -> tuple[str, ...] | None:
         return None
     by_index = {key if isinstance(key, int) else whole(str(key)): name for key, name in named.items()}
     names = [by_index.get(index) for index in range(len(named))]
-    if len(names) != _outputs(module) or not all(map(_is_text, names)):
+    if len(names) != outputs_of(module) or not all(map(_is_text, names)):
         return None
     labels = tuple(map(str, names))
     return None if all(re.fullmatch(r"LABEL_\d+", label) for label in labels) else labels
@@ -90,7 +90,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     return labels
 
 
-def _outputs(module: nn.Module) -> int | None:
+def outputs_of(module: nn.Module) -> int | None:
     """How many numbers the last layer with weights gives."""
     counts = [
         part.out_features if isinstance(part, nn.Linear) else part.out_channels

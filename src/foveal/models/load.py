@@ -14,6 +14,7 @@ from foveal.errors import ModelError, UnknownModel
 from foveal.models import from_exported, from_factory, from_onnx, from_timm, from_torchvision, from_transformers
 from foveal.models.kinds import soundness
 from foveal.models.labels import checked_labels, read_labels
+from foveal.models.own_task import SAID
 from foveal.models.pairing import described
 from foveal.models.sidecar import read_sidecar, sidecar_path
 from foveal.models.untrained import untrained
@@ -96,7 +97,7 @@ def load_model(
     if preprocessing is not None:
         model = replace(model, preprocessing=preprocessing)
     if task is not None:
-        model = replace(model, task=task)
+        model = model.with_task(task, SAID)
     _move(model, device)
     model.module.eval()
     doubts = untrained(model.module) if file is None and not _is_zoo(asked) else ()
@@ -162,8 +163,9 @@ def _filled(spec: str, sidecar: Sidecar | None, path: Path) -> Model:
     if sidecar is None:
         return model
     labels = sidecar.labels if sidecar.labels is not None else model.labels
-    preprocessing, task = sidecar.preprocessing or model.preprocessing, sidecar.task or model.task
-    return replace(model, name=sidecar.name, labels=labels, preprocessing=preprocessing, task=task)
+    preprocessing = sidecar.preprocessing or model.preprocessing
+    described = replace(model, name=sidecar.name, labels=labels, preprocessing=preprocessing)
+    return described.with_task(sidecar.task, "the sidecar")
 
 
 def _fitted(model: Model, spec: str, arguments: Mapping[str, object], state: Mapping[str, Tensor], path: Path) -> Model:

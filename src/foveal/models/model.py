@@ -16,7 +16,7 @@ from foveal.images import Batch
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.black_box import BlackBox, Scorer, classes_of, is_black_box, title
 from foveal.models.labels import checked_labels, own_labels
-from foveal.storage.reading import DAMAGE
+from foveal.models.own_task import SAID, own_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,7 @@ class Model:
     labels          one name an output, in order; None if they are not known.
     task            what the output means: "classes", "labels", "value" or "embedding"; None if it is not known.
     card            where it comes from: source, weights, license, accuracy … and `notes` the reader must see.
+    task_source     how the task is known: "the sidecar", "timm's configuration"; "" where it was given with the model.
     """
 
     module: nn.Module
@@ -49,6 +50,7 @@ class Model:
     labels: tuple[str, ...] | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
     task: Task | None = None
+    task_source: str = ""
 
     def __post_init__(self) -> None:
         for name, kind in _KINDS.items():
@@ -68,20 +70,15 @@ class Model:
         """The same model with more notes."""
         return replace(self, card={**self.card, "notes": [*self.notes, *notes]}) if notes else self
 
+    def with_task(self, task: Task | None, source: str) -> Model:
+        """The same model whose output means this, and how that is known; as it is where `task` is None."""
+        return self if task is None else replace(self, task=task, task_source=source)
+
     def __repr__(self) -> str:
         size = "×".join(map(str, self.preprocessing.size)) if self.preprocessing else "unknown"
         labels = f"{len(self.labels)} labels" if self.labels else "no labels"
         notes = "".join(f", note: {note}" for note in self.notes)
         return f"Model({self.name!r}, {type(self.module).__name__}, input {size}, {labels}{notes})"
-
-
-def own_task(module: nn.Module) -> Task | None:
-    """What the network itself says of its output: those of timm have `num_classes` 0 where they give an embedding."""
-    try:
-        count = getattr(module, "num_classes", None)
-    except DAMAGE:  # whatever a property of a stranger's network raises
-        return None
-    return "embedding" if isinstance(count, int) and not isinstance(count, bool) and count == 0 else None
 
 
 def check_real(module: nn.Module, name: str) -> None:
@@ -109,7 +106,8 @@ def as_model(
         own = unwrap(model)
         check_real(own, type(own).__name__)
         known = own_labels(own) if labels is None else checked_labels(labels)
-        return Model(model, type(own).__name__, preprocessing, known, task=task or own_task(own))
+        known_task = (task, SAID) if task else own_task(own)
+        return Model(model, type(own).__name__, preprocessing, known, {}, *known_task)
     if not isinstance(model, Model):
         raise ModelError(
             f"cannot explain a {type(model).__name__}: pass an nn.Module, or load one with foveal.load_model({model!r})"
@@ -124,8 +122,7 @@ def as_model(
         model,
         preprocessing=preprocessing or model.preprocessing,
         labels=model.labels if labels is None else checked_labels(labels),
-        task=task or model.task,
-    )
+    ).with_task(task, SAID)
 
 
 def boxed(function: Any, name: str | None = None) -> Model:

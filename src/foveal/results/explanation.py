@@ -22,6 +22,7 @@ from foveal.results.storage import (
     write_photo,
     write_picture,
 )
+from foveal.results.value_words import value_words
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.naming import plain_name
 from foveal.targets.target import PER_IMAGE
@@ -121,6 +122,8 @@ class Explanation(DrawnMaps, Result):
         rows = slice_of(i, len(self))
         each = PER_IMAGE.get(str(self.target_spec.get("kind")), ())
         spec = {key: _only(value, rows) if key in each else value for key, value in self.target_spec.items()}
+        if (rows.start or 0) % self.labels_each or len(self.photos[rows]) % self.labels_each:
+            spec.pop("each")  # some labels of an image are rows like others
         return replace(
             self,
             maps={layer: map[rows] for layer, map in self.maps.items()},
@@ -182,7 +185,8 @@ class Explanation(DrawnMaps, Result):
         """One row per image: the photo, then the overlay at each layer with its color bar.
 
         Args:
-            kind: "layers".
+            kind: "layers"; or "labels", of a result of `foveal.Labels`: each image with a map a label of one layer,
+                all on one scale.
             layers: those shown; all if left out.
             side: long side of an overlay in pixels.
             title: above the figure; the model's name if left out, nothing if "".
@@ -192,7 +196,12 @@ class Explanation(DrawnMaps, Result):
         Raises:
             ResultError: for a kind or layer that is not here, or a value that cannot be drawn with.
         """
-        check_kind(kind, "layers")
+        check_kind(kind, "layers", *(["labels"] if self.labels_each > 1 else []))
+        if kind == "labels":
+            from foveal.render.label_sheet import label_sheet
+
+            layer = (self._known(layers) or [self.layer])[-1]
+            return label_sheet(self, self.labels_each, layer=layer, side=side, title=title)
         from foveal.render.figure_page import figure_page
 
         drawing = self.drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
@@ -259,21 +268,30 @@ class Explanation(DrawnMaps, Result):
         return explanation_fields(saved.content, maps, photos)
 
     def __str__(self) -> str:
-        count = f"{len(self)} image" + "s" * (len(self) != 1)
+        images = len(self) // self.labels_each
+        count = f"{images} image" + "s" * (images != 1)
+        count += f" with {self.labels_each} labels each" if self.labels_each > 1 else ""
         lines = [f"{self.method} of {self.model}: {count}, layers {', '.join(self.layers)}, {self.seconds:.2g} s"]
         shown = min(len(self), 10)
         lines += [f"  {self.photos[i].source}: {self.summary(i)}" for i in range(shown)]
         if shown < len(self):
             lines.append(f"  … and {len(self) - shown} more")
+        if self.meaning:
+            lines.append(f"  output: {self.meaning}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__
 
     def caption_lines(self, i: int = 0) -> tuple[str, ...]:
-        """What was explained for image i, and how much of it there was: "jay (17)", "score −8.31", "97 %"."""
+        """What was explained for image i, and how much of it there was: "jay (17)", "score −8.31", "97 %".
+
+        Of a predicted value the value itself: "age (0) above 30", "value 34, 4 above 30".
+        """
         i = checked_index(i, len(self))
         lines = [self.target[i]]
-        if self.score is not None:
+        if value := value_words(self.target_spec, i):
+            lines.append(value)
+        elif self.score is not None:
             lines.append(f"score {typeset(number(float(self.score[i])))}")
         if self.probability is not None:
             lines.append(percent(float(self.probability[i])))
@@ -282,6 +300,20 @@ class Explanation(DrawnMaps, Result):
     def summary(self, i: int = 0) -> str:
         """The same in one line: "jay (17), score 8.31, 97 %"."""
         return ", ".join(self.caption_lines(i))
+
+    @property
+    def meaning(self) -> str:
+        """What the network's output means, and how that is known: "classes (timm's configuration)".
+
+        "" where what is explained is not read from the output.
+        """
+        return str(self.target_spec.get("meaning", ""))
+
+    @property
+    def labels_each(self) -> int:
+        """How many rows in succession are of one image: its labels, where `foveal.Labels` was explained; else 1."""
+        each = self.target_spec.get("each", 1)
+        return each if isinstance(each, int) else 1
 
     @property
     def _rows(self) -> list[tuple[list[Explanation], int]]:
@@ -302,6 +334,7 @@ def explanation_facts(why: Explanation) -> dict[str, Any]:
         "model": why.model,
         "target": list(why.target),
         "target_spec": dict(why.target_spec),
+        "meaning": why.meaning,
         "score": describe_numbers(why.score),
         "probability": describe_numbers(why.probability),
         "layers": described(why.maps),

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from foveal.targets.custom import Custom
     from foveal.targets.direction import Direction
     from foveal.targets.heads import Head, read_head
+    from foveal.targets.labels import Labels
     from foveal.targets.neighbors import Neighbors
     from foveal.targets.neuron import Neuron
     from foveal.targets.prototypes import Prototypes
     from foveal.targets.reference import ReferenceTarget, compares
     from foveal.targets.similar import Similar
     from foveal.targets.target import ModelOutput, NeedsModel, Target, TargetScore, with_layer_names
+    from foveal.targets.value import Value
 
 _HOME = {
     "Class": "classes",
@@ -31,6 +33,7 @@ _HOME = {
     "Custom": "custom",
     "Direction": "direction",
     "Head": "heads",
+    "Labels": "labels",
     "Margin": "classes",
     "ModelOutput": "target",
     "NeedsModel": "target",
@@ -42,6 +45,7 @@ _HOME = {
     "Target": "target",
     "TargetLike": "asked",
     "TargetScore": "target",
+    "Value": "value",
     "as_decision": "asked",
     "compares": "reference",
     "read_head": "heads",
@@ -54,6 +58,7 @@ __all__ = [
     "Custom",
     "Direction",
     "Head",
+    "Labels",
     "Margin",
     "ModelOutput",
     "NeedsModel",
@@ -66,6 +71,7 @@ __all__ = [
     "TargetLike",
     "TargetScore",
     "Task",
+    "Value",
     "as_decision",
     "check_task",
     "class_scores",

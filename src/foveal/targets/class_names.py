@@ -80,8 +80,8 @@ def no_class(target: object) -> TargetError:
     hint = f": {int(target)} is a class" if isinstance(target, bool | np.bool_) else ""
     return TargetError(
         f"cannot explain target {shown(target)}{hint}: pass a class (index or label), one class per image, "
-        "foveal.Margin, foveal.Neuron, foveal.Similar, foveal.Prototypes, foveal.Neighbors, or a callable "
-        "output -> (n,)"
+        "foveal.Margin, foveal.Value, foveal.Labels, foveal.Neuron, foveal.Similar, foveal.Prototypes, "
+        "foveal.Neighbors, or a callable output -> (n,)"
     )
 
 

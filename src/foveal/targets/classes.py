@@ -11,8 +11,9 @@ from torch import Tensor
 
 from foveal.errors import TargetError
 from foveal.targets.class_names import class_index, class_words, plain
-from foveal.targets.heads import Ending, read_head
+from foveal.targets.heads import Ending, Head, head_of
 from foveal.targets.target import ModelOutput, TargetScore
+from foveal.targets.value import Value, value_score
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -25,7 +26,8 @@ class Class:
     """The score of one class: its index or label; a sequence gives each image its own; None the predicted one.
 
     A model with a single logit decides between class 1 (score = logit) and class 0 (score = −logit). Where a model
-    ends in a sigmoid or softmax, its output is the score, and the result says "probability".
+    ends in a sigmoid or softmax, its output is the score, and the result says "probability". Of a model that predicts
+    values, it is the value, as `foveal.Value` has it; so is one number of unknown meaning where no class is named.
 
         foveal.Class("jay")   foveal.Class(17)   foveal.Class(["jay", "crow"])   foveal.Class(3, of="probability")
 
@@ -51,34 +53,34 @@ class Class:
         return ()
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
-        head = read_head(outcome.output, outcome.task, self.ending, outcome.labels, outcome.traced)
+        head = head_of(outcome, self.ending)
+        if head.task == "value" or (self.which is None and head.task is None and head.binary):
+            if self.of == "probability":
+                raise TargetError(f"the network's output has no probability ({head.meaning}): leave of out")
+            return value_score(head, outcome.labels, Value(self.which, ending=head.ending))
         scores, probabilities = head.choices, head.probabilities
         labels = head.names(outcome.labels)
         if self.which is None:
             head.check_predicts()
-        if head.task == "value" and self.which is None and scores.shape[1] > 1:
-            raise TargetError(f"this network predicts {scores.shape[1]} values: say which one, such as target=0")
         index = class_indices(self.which, scores, labels, head.where, parts=not self.whole_names)
         numbers = index.tolist()
-        words = tuple(class_words(i, labels, kind=head.kind) for i in numbers)
-        if probabilities is None:
-            if self.of == "probability":
-                raise TargetError(f"{words[0]} is a value and has no probability: leave of out")
-            each = tuple(Class(i, ending=head.ending) for i in numbers)
-            values = _at(scores, index)
-            return TargetScore(
-                values, words, {"kind": "value", "index": numbers}, None, each, None, scores, head.notes(labels)
+        words = tuple(class_words(i, labels, kind=_kind(head)) for i in numbers)
+        if probabilities is None and self.of == "probability":
+            raise TargetError(
+                f"{words[0]} has no probability ({head.meaning}): say task='classes' or task='labels' if that is what "
+                "the numbers are, or leave of out"
             )
-        chance = _at(probabilities, index)
+        chance = None if probabilities is None else _at(probabilities, index)
         # A model that ends in a sigmoid or softmax has no logit to explain.
         chances = head.ending in ("sigmoid", "softmax")
-        score = chance if self.of == "probability" else _at(scores, index)
+        score = chance if chance is not None and self.of == "probability" else _at(scores, index)
         spec: dict[str, Any] = {
             "kind": "class", "index": numbers, "of": "probability" if chances else self.of,
-            "predicted": self.which is None, "strongest": _strongest(scores, index),
+            "predicted": self.which is None, "strongest": _strongest(scores, index), "meaning": head.meaning,
         }  # fmt: skip
         each = tuple(Class(i, "logit" if chances else self.of, ending=head.ending) for i in numbers)
-        return TargetScore(score, words, spec, chance.detach(), each, None, scores, head.notes(labels))
+        chance = None if chance is None else chance.detach()
+        return TargetScore(score, words, spec, chance, each, None, scores, head.notes(labels or _sides(head)))
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Margin:
         return ()
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
-        head = read_head(outcome.output, outcome.task, self.ending, outcome.labels, outcome.traced)
+        head = head_of(outcome, self.ending)
         scores = head.choices
         labels = head.names(outcome.labels)
         if self.a is None or self.b is None:
@@ -117,14 +119,28 @@ class Margin:
         rest = scores.detach().scatter(1, a[:, None], -torch.inf)
         b = class_indices(self.b, rest, labels, head.where)
         if bool((a == b).any()):
-            same = class_words(int(a[a == b][0]), labels, kind=head.kind)
+            same = class_words(int(a[a == b][0]), labels, kind=_kind(head))
             raise TargetError(f"a margin needs two different classes, but a and b are both {same}")
         pairs = list(zip(a.tolist(), b.tolist(), strict=True))
-        words = tuple(" − ".join(class_words(k, labels, kind=head.kind) for k in pair) for pair in pairs)
+        words = tuple(" − ".join(class_words(k, labels, kind=_kind(head)) for k in pair) for pair in pairs)
         each = tuple(Margin(i, j, ending=head.ending) for i, j in pairs)
-        spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind, "strongest": _strongest(scores, a)}
+        spec = {
+            "kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind,
+            "strongest": _strongest(scores, a), "meaning": head.meaning,
+        }  # fmt: skip
         margin = _at(scores, a) - _at(scores, b)
-        return TargetScore(margin, words, spec, per_image=each, choices=scores, notes=head.notes(labels))
+        return TargetScore(
+            margin, words, spec, per_image=each, choices=scores, notes=head.notes(labels or _sides(head))
+        )
+
+
+def _kind(head: Head) -> str:
+    """What a class that somebody named is called: of one number there are two sides, whatever it means."""
+    return "class" if head.binary else head.kind
+
+
+def _sides(head: Head) -> tuple[str, ...] | None:
+    return ("class 0", "class 1") if head.binary else None
 
 
 def _strongest(scores: Float[Tensor, "n classes"], index: Int[Tensor, " n"]) -> list[bool]:

@@ -1,7 +1,7 @@
 """Which scores decide, in whatever a network returned, and what they mean.
 
-What they mean is said by the person or the model's card (`task`), or read off how the network ends; what is neither
-said nor read is assumed, and the assumption is a note on the result.
+What they mean is said by the person or the model's card (`task`), or read off how the network ends. What is neither
+said nor read is not known: no probability is given, and a note on the result says so.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from jaxtyping import Float
 
+    from foveal.targets.target import ModelOutput
+
 
 Ending: TypeAlias = Literal["logits", "sigmoid", "softmax", "log_softmax", "embedding"]
 """What the scores that decide are; "embedding" where nothing was declared and the output looks like one."""
@@ -33,6 +35,14 @@ COMPARE = (
     "(in Python also foveal.Prototypes and foveal.Neighbors)"
 )
 """What to do with a network that gives an embedding; goes on from "not class"."""
+
+GIVEN = "given with the model"
+"""How a task is known of which nothing else is said."""
+
+BY_TARGET = "said by the target"
+"""How it is known where nobody said anything but that labels, or values, are to be explained."""
+
+NOT_KNOWN = "not known: raw outputs"
 
 NAMED = ("logits", "output", "out")
 """Entries of a record that are the class scores, whatever else it holds."""
@@ -46,6 +56,7 @@ class Head:
         scores: (n, k), as the network returned them.
         ending: what was done to the logits last.
         task: what they mean, where it is known.
+        source: how that is known: "the sidecar", "its last operation is a sigmoid".
         name: the entry of a record that they are; "" where the network returned them alone.
         others: entries that might have been meant instead, with their shapes.
         squashed: the operation that may have made probabilities of what was read as logits: "sigmoid"; "" for none.
@@ -59,6 +70,14 @@ class Head:
     others: tuple[str, ...] = ()
     squashed: str = ""
     sign: EmbeddingSign | None = None
+    source: str = ""
+
+    @property
+    def meaning(self) -> str:
+        """What the scores mean and how that is known, "labels (its last operation is a sigmoid)", or that it is not."""
+        if self.task:
+            return f"{self.task} ({self.source or GIVEN})"
+        return f"embedding ({self.sign.words})" if self.sign and self.sign.certain else NOT_KNOWN
 
     @property
     def binary(self) -> bool:
@@ -81,8 +100,8 @@ class Head:
 
     @property
     def probabilities(self) -> Float[Tensor, "n classes"] | None:
-        """A probability a class; None where the numbers are values, or look like an embedding."""
-        if self.task == "value" or self.ending == "embedding":
+        """A probability a class; None where the numbers are no classes and no labels, or nobody knows what they are."""
+        if self.task not in ("classes", "labels"):
             return None
         z = self.scores
         if self.ending != "logits":
@@ -106,9 +125,7 @@ class Head:
     @property
     def kind(self) -> str:
         """What one of the scores is called."""
-        if self.ending == "embedding":
-            return "output"
-        return {"labels": "label", "value": "value"}.get(self.task or "", "class")
+        return {"classes": "class", "labels": "label", "value": "value"}.get(self.task or "", "output")
 
     @property
     def where(self) -> str:
@@ -139,7 +156,7 @@ class Head:
         raise TargetError(_misfit(len(labels), outputs, binary=self.binary, sign=self.sign))
 
     def notes(self, names: Sequence[str] | None = None) -> tuple[str, ...]:
-        """What was assumed; `names` are those of the choices."""
+        """What is not known; `names` are those of two classes as which one number was read."""
         notes = []
         if self.ending == "embedding":
             seen = f": {self.sign.words}" if self.sign else ""
@@ -156,24 +173,26 @@ class Head:
                 f"{', '.join(self.others)} (in Python explain another by a target such as "
                 "lambda output: output[…][:, 0])"
             )
-        if self.squashed and self.task != "value":
+        if self.squashed and self.task in ("classes", "labels"):
             notes.append(
                 f"the outputs are between 0 and 1, after {self.squashed}, and were read as logits: if they are "
                 "probabilities, those shown here are wrong; let the network end in the sigmoid itself, or return "
                 "logits"
             )
         k = self.scores.shape[1]
-        if self.task is None and self.binary and self.ending == "logits":
-            below, above = names or ("class 0", "class 1")
+        if self.task is None and self.binary:
+            read = ", and it was explained as a value"
+            if names:
+                read = f"; it was read as a logit, {names[1]} where it is above 0 and {names[0]} below"
             notes.append(
-                f"the network's one number was read as a logit, {above} where it is above 0 and {below} below: if that "
-                "is so, say task='classes'; for a regression say task='value'"
+                f"what the network's one number means is not known, so no probability is given{read}: pass "
+                "task='classes' if it is a logit of two classes, task='value' for a regression"
             )
-        elif self.task is None and self.ending == "logits":
+        elif self.task is None:
             notes.append(
-                f"the network's {k} numbers were read as logits of {k} classes that exclude each other: if that is "
-                "right, pass task='classes'; pass task='labels' if several can be true, task='value' for a "
-                "regression, task='embedding' for an embedding"
+                f"what the network's {k} numbers mean is not known, so no probability is given: pass task='classes' if "
+                "they are scores of classes that exclude each other, task='labels' if several can be true, "
+                "task='value' for a regression, task='embedding' for an embedding"
             )
         return tuple(notes)
 
@@ -198,13 +217,16 @@ def read_head(
     ending: Ending | None = None,
     labels: Sequence[str] | None = None,
     traced: Callable[[], EmbeddingSign | None] | None = None,
+    source: str = "",
 ) -> Head:
     """The head in whatever a network returned: a tensor, `.logits`, or the first (n, k) part.
 
     Args:
+        task: what the scores mean, where somebody said so; else it is read off the network's end, if that shows it.
         ending: how it ends, where that is known; otherwise it is read off the graph.
         labels: class names; where there is one an output, the output is no embedding.
         traced: see `ModelOutput.traced`.
+        source: how `task` is known.
 
     Raises:
         TargetError: when nothing in the output looks like scores.
@@ -222,7 +244,32 @@ def read_head(
     scores = parts[name][:, None] if parts[name].ndim == 1 else parts[name]
     others = tuple(f"{other!r} {tuple(parts[other].shape)}" for other in rest)
     ending, sign = (ending, None) if ending else _read_ending(scores, task, labels, traced)
-    return Head(scores, ending, task, name, others, _squashing(scores) if ending == "logits" else "", sign)
+    if task is None or source == BY_TARGET:
+        shown, how = _shown(scores, ending, labels, sign)
+        task, source = (shown, how) if shown and task != "value" else (task, source)
+    squashed = _squashing(scores) if ending == "logits" else ""
+    return Head(scores, ending, task, name, others, squashed, sign, source)
+
+
+def head_of(outcome: ModelOutput, ending: Ending | None = None) -> Head:
+    """The head in what a forward pass gave; `ending` and errors as of `read_head`."""
+    return read_head(outcome.output, outcome.task, ending, outcome.labels, outcome.traced, source=outcome.task_source)
+
+
+def _shown(
+    scores: Float[Tensor, "n k"], ending: Ending, labels: Sequence[str] | None, sign: EmbeddingSign | None
+) -> tuple[Task | None, str]:
+    """What the network's end shows of what its scores mean, and how; (None, "") where it shows nothing."""
+    k = scores.shape[1]
+    if ending == "sigmoid":
+        return "classes" if k == 1 else "labels", "its last operation is a sigmoid"
+    if ending in ("softmax", "log_softmax"):
+        named = last_operation(scores).startswith(("Softmax", "LogSoftmax")) or ending == "log_softmax"
+        last = f"its last operation is a {ending.replace('_', '-')}"
+        return "classes", last if named else "its outputs are positive and sum to 1"
+    if k == 1 and labels is not None and len(labels) == 2:
+        return "classes", "two names for its one output"
+    return None, ""
 
 
 def _read_ending(

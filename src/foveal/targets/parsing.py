@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from foveal.errors import UnknownTarget
 from foveal.targets.classes import Class, Margin
+from foveal.targets.labels import Labels
 from foveal.targets.neuron import Neuron
+from foveal.targets.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from foveal.targets.target import Target
 
 # Stand-ins for classes that only the network's answer can name.
+LABELS = "labels"
 PREDICTED, RUNNER_UP = STAND_INS = "predicted", "runner-up"
 
 
@@ -24,6 +27,8 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
     padlock, 695               a class, by name or number
     "jay - crow"               why jay rather than crow
     "jay - runner-up"          … rather than the strongest other class; "predicted - crow" works too
+    value, "value down"        what raises or lowers the network's value
+    "value:age above 30"       why a value is above, or below, another
     neuron:layer3:17           a channel of a layer, averaged
     neuron:layer3:17:4,9       at row 4, column 9
 
@@ -35,6 +40,8 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
         return Class(text.strip())
     if text.startswith("neuron:"):
         return _neuron(text)
+    if value := _value(text):
+        return value
     if pair := _pair(text, labels):
         return Margin(_operand(pair[0], PREDICTED, labels), _operand(pair[1], RUNNER_UP, labels))
     return Class(text)
@@ -57,6 +64,30 @@ def _is_label(text: str, labels: Sequence[str] | None) -> bool:
     wanted = text.strip().casefold()
     names = [label.casefold() for label in labels or ()]
     return wanted in names or any(wanted in (part.strip() for part in name.split(",")) for name in names)
+
+
+def _value(text: str) -> Value | None:
+    """The value that is meant; None where the text is about something else."""
+    parts = re.fullmatch(
+        r"value(:(?P<which>.+?))?(\s+(?P<direction>up|down)|\s+(?P<side>above|below)\s+(?P<reference>\S+))?",
+        text.strip(),
+    )
+    if parts is None:
+        return None
+    down = "down" in (parts["direction"], {"below": "down"}.get(parts["side"] or ""))
+    try:
+        reference = None if parts["reference"] is None else float(parts["reference"])
+    except ValueError:
+        raise UnknownTarget(f"Cannot read the target {text!r}: write a number, value above 2.5.") from None
+    return Value(parts["which"], "down" if down else "up", reference)
+
+
+def parse_labels(text: str | None, labels: Sequence[str] | None) -> Labels | None:
+    """`Labels` where the text asks for them, labels or labels:edema,mass; None where it is about something else."""
+    if text is None or _is_label(text, labels) or not (text.strip() == LABELS or text.startswith(f"{LABELS}:")):
+        return None
+    _, colon, names = text.partition(":")
+    return Labels([name.strip() for name in names.split(",")] if colon else None)
 
 
 def _neuron(text: str) -> Neuron:

@@ -31,6 +31,7 @@ class ModelOutput:
         labels: class names, when the model knows them.
         task: what the output means, when that is known.
         traced: gives what the network's whole graph says of whether the output is an embedding.
+        task_source: how `task` is known.
     """
 
     output: Any
@@ -38,11 +39,12 @@ class ModelOutput:
     labels: Sequence[str] | None = None
     task: Task | None = None
     traced: Callable[[], EmbeddingSign | None] | None = None
+    task_source: str = ""
 
 
 PER_IMAGE: Mapping[str, tuple[str, ...]] = {
     "class": ("index", "strongest"),
-    "value": ("index",),
+    "value": ("index", "values"),
     "margin": ("a", "b", "strongest"),
     "similar": ("reference",),
     "prototypes": ("class", "against"),
@@ -58,7 +60,8 @@ class TargetScore:
     Attributes:
         score: (n,), still attached to the graph; each entry depends on its own image only.
         label: per image, what was decided, as a person would say it.
-        spec: the same for machines; "kind" says what kind of decision it is.
+        spec: the same for machines; "kind" says what kind of decision it is, and "meaning", where it is read from the
+            network's output, what that means and how it is known: "classes (timm's configuration)".
         probability: (n,) in [0, 1] where that has a meaning, detached.
         per_image: per image, the same decision pinned to what it turned out to be, about any number of altered copies.
         comparison: what the images were compared with, where embeddings decide.
@@ -74,6 +77,11 @@ class TargetScore:
     comparison: Comparison | None = None
     choices: Float[Tensor, "n classes"] | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def meaning(self) -> str:
+        """What the network's output means, and how that is known; "" where the decision is not read from it."""
+        return str(self.spec.get("meaning", ""))
 
     def detached(self) -> TargetScore:
         """The same without its graph."""
