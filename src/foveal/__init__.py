@@ -46,7 +46,20 @@ if TYPE_CHECKING:
     from foveal.results.retrieval import Retrieval
     from foveal.results.tree import Tree
     from foveal.similarity import Learned
-    from foveal.targets import Class, Labels, Margin, Neighbors, Neuron, Prototypes, Similar, Target, Value
+    from foveal.targets import (
+        Against,
+        Class,
+        Corpus,
+        Group,
+        Labels,
+        Margin,
+        Neighbors,
+        Neuron,
+        Prototypes,
+        Similar,
+        Target,
+        Value,
+    )
     from foveal.webapp.handle import studio
 
 _HOME = {
@@ -55,7 +68,10 @@ _HOME = {
     "stages": "api.explain",
     "audit": "api.audit",
     "sanity": "api.sanity",
+    "Against": "targets",
     "Class": "targets",
+    "Corpus": "targets",
+    "Group": "targets",
     "Target": "targets",
     "Labels": "targets",
     "Margin": "targets",
@@ -123,15 +139,18 @@ _PACKAGES = (
 
 __all__ = [
     "METHODS",
+    "Against",
     "BlackBox",
     "ChannelExamples",
     "Class",
+    "Corpus",
     "Episode",
     "Explanation",
     "Explanations",
     "FeatureImages",
     "Flow",
     "FovealError",
+    "Group",
     "Labels",
     "Learned",
     "Margin",

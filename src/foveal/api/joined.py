@@ -17,7 +17,7 @@ from foveal.engine.overwritten import kept_if_overwritten
 from foveal.errors import MethodError
 from foveal.images import Batch, load_images
 from foveal.methods.joined_effects import GoOn, Measuring, joined_parts
-from foveal.methods.joining import Group, Joining
+from foveal.methods.joining import Joining, ReferenceGroup
 from foveal.methods.pairwise import Side
 from foveal.results.joined_parts import JoinedParts
 from foveal.targets.prototypes import HEADS, ClosestClass
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def pair_parts(
     joining: Joining, model: nn.Module, images: tuple[Tensor, Tensor], arguments: tuple[Arguments, Arguments],
-    groups: Sequence[Group], count: int, notes: list[str], progress: Progress | None,
+    groups: Sequence[ReferenceGroup], count: int, notes: list[str], progress: Progress | None,
 ) -> tuple[JoinedParts, ...]:  # fmt: skip
     """The parts of every query with each group."""
     sides = zip((joining.queries, joining.references), images, arguments, strict=True)
@@ -82,7 +82,7 @@ def class_parts(
     joining = kept_if_overwritten(compared)
     members = [tuple(j for j, name in enumerate(names) if name == c) for c in rule.classes]
     groups = [
-        Group(each, weights, rule.rule == "mean")
+        ReferenceGroup(each, weights, rule.rule == "mean")
         for each, weights in zip(members, _weights(joining, rule, members), strict=True)
     ]
     return pair_parts(joining, context.model, (context.x, shelf.tensor), arguments, groups, count, notes, progress)

@@ -24,7 +24,7 @@ from foveal.models.model import Model
 from foveal.results import Explanation, Match, Parts
 from foveal.results.explanations import Explanations
 from foveal.results.tree import Tree
-from foveal.targets import Class, Labels, Margin, Neuron, Target, TargetLike, Value
+from foveal.targets import Against, Class, Group, Labels, Margin, Neuron, Target, TargetLike, Value
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -93,6 +93,10 @@ def target_of(explanations: Any) -> Target | None:
             return Value(spec["index"], spec.get("direction", "up"), spec.get("reference"))
         if kind == "margin":
             return Margin(spec["a"], spec["b"])
+        if kind == "group":
+            return Group(spec["classes"], spec["name"])
+        if kind == "against":
+            return Against(spec["index"], strength=spec["strength"], rivals=spec["rivals"])
         if kind == "neuron":
             return Neuron(spec["layer"], spec["channel"], tuple(spec["position"]) if spec["position"] else None)
         if kind == "none":

@@ -30,7 +30,7 @@ from foveal.engine.stages import describe
 from foveal.errors import MethodError, UnknownMethod
 from foveal.images import Batch, load_images
 from foveal.methods.correspondence import Correspondences, correspond
-from foveal.methods.joining import Group, Joining
+from foveal.methods.joining import Joining, ReferenceGroup
 from foveal.methods.pairwise import Pairs, Side
 from foveal.models.model import Model, as_model
 from foveal.results.joined_parts import JoinedParts
@@ -124,7 +124,9 @@ def match(
     compared, maps, places, lie, joining = kept_if_overwritten(compare)
     joined: tuple[JoinedParts, ...] = ()
     if joining:
-        groups = [Group((j,), compared.score.new_ones(len(queries.photos), 1)) for j in range(len(shelf.photos))]
+        groups = [
+            ReferenceGroup((j,), compared.score.new_ones(len(queries.photos), 1)) for j in range(len(shelf.photos))
+        ]
         pictures = queries.tensor, shelf.tensor
         joined = pair_parts(joining, subject.module, pictures, (arguments, arguments), groups, parts, notes, progress)
     return Match(

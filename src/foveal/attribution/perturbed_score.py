@@ -35,6 +35,7 @@ Of: TypeAlias = "Literal['auto', 'probability', 'score']"
 SAID = {
     "probability": "probability of the class",
     "pair": "probability of the one class rather than the other",
+    "rivals": "probability of the class among it and its rivals",
     "score": "score",
 }
 
@@ -46,7 +47,8 @@ class PerturbedScore:
         decision: pinned to what it turned out to be.
         whole: the number as the picture is.
         label: what is decided: "jay (17)".
-        of: "probability"; "pair", the logistic function of a margin; or the "score" itself.
+        of: "probability"; "pair", the logistic function of a margin; "rivals", the probability among a class and its
+            rivals; or the "score" itself.
         count: forwards so far.
         load: what a copy makes of memory, known from the first.
     """
@@ -120,7 +122,7 @@ class PerturbedScore:
         verdict = self.decision.decide(outcome)
         if self.of == "pair":
             return verdict.score.detach().sigmoid()
-        number = verdict.probability if self.of == "probability" else verdict.score
+        number = verdict.score if self.of == "score" else verdict.probability
         assert number is not None
         return number.detach()
 
@@ -147,8 +149,8 @@ def perturbed_scores(
 
     Args:
         of: "auto" asks for the probability where the decision has one: of a class; of the pair, for a margin of two
-            classes; of the class among prototypes; the share of a vote. Of everything else, similarities among them,
-            the score. "score" asks for that always.
+            classes; of the class among it and its rivals, or among prototypes; the share of a vote. Of everything else,
+            similarities among them, the score. "score" asks for that always.
         passed: what `decided` gave for this context, where it was asked before.
         wholes: the numbers of the pictures as they are, where they are known.
         precision: of the forwards, see `attribution.rounded`. Whoever says "auto" measures inside of `settled`.
@@ -178,7 +180,12 @@ def perturbed_scores(
 
 def _known(context: Context, verdict: TargetScore, of: str) -> float | None:
     """What the pass that decided has already found of the picture; None where it must be asked alone."""
-    if len(context.x) > 1 or of != "probability" or verdict.spec.get("kind") != "class" or verdict.probability is None:
+    if (
+        len(context.x) > 1
+        or of != "probability"
+        or verdict.spec.get("kind") not in ("class", "group")
+        or verdict.probability is None
+    ):
         return None
     return float(verdict.probability[0])
 
@@ -189,8 +196,10 @@ def _readable(asked: Target, verdict: TargetScore, i: int, of: Of) -> tuple[Targ
     if of == "score":
         return decision, "score"
     kind = str(verdict.spec.get("kind"))
-    if kind == "class" and verdict.probability is not None:
+    if kind in ("class", "group") and verdict.probability is not None:
         return decision, "probability"
+    if kind == "against" and verdict.probability is not None:
+        return decision, "rivals"
     if kind == "margin" and verdict.spec.get("of") == "class" and of == "auto":
         return decision, "pair"
     rule: Any = asked.rule if isinstance(asked, ReferenceTarget) else None

@@ -69,7 +69,9 @@ def explain(
       foveal explain bird.jpg -m demo
       foveal explain *.jpg -m timm:resnet50 --target jay --method hirescam
       foveal explain bird.jpg -m timm:resnet50 --target "jay - crow" --resolution 2
+      foveal explain bird.jpg -m timm:resnet50 --target jay --against 3
       foveal explain query.jpg -m timm:resnet50 --like shelf.jpg --method fam
+      foveal explain query.jpg -m timm:resnet50 --like jays/ --unlike crows/
       foveal explain bird.jpg -m torchvision:vgg16 --weights mine.pth --layer all
       foveal explain bird.jpg -m demo --method gradcam --figure fig.pdf --contour
 
@@ -84,6 +86,10 @@ def explain(
                          a sheet of all; labels:edema,mass only these
       "value down"       what lowers the value of a regression; value, "value
                          above 2.5", "value below 2.5"; value:age of several
+      "jay - rivals"     what tells jay from the three classes that score
+                         next; "jay - rivals:5:1" five, at full strength
+      group:151-268      any of these classes: numbers, names and patterns
+                         such as "group:fox=*fox*,wolf", with a name
       neuron:layer3:17   channel 17 of layer3, averaged;
                          neuron:layer3:17:4,9 at row 4, column 9
 

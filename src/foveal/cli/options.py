@@ -230,33 +230,53 @@ class ClassifierOptions(NetworkOptions):
 
 @dataclass(frozen=True)
 class TargetOptions:
-    """What is explained: a class, a margin or a neuron by --target, a similarity by --like."""
+    """What is explained: a class, a margin, a group or a neuron by --target; a similarity by --like."""
 
     target: Annotated[
         str | None,
         typer.Option(
             "--target", "-t", metavar="TARGET",
-            help='What to explain: jay, 17, "jay - crow", "value down", neuron:LAYER:CHANNEL (default: the predicted '
-            "class).",
+            help='What to explain: jay, 17, "jay - crow", group:151-268, "value down", neuron:LAYER:CHANNEL (default: '
+            "the predicted class).",
         ),
     ] = None  # fmt: skip
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="N|NAMES",
+            help="Explain what tells the class from its N strongest rivals, or from those named: crow,rook.",
+        ),
+    ] = None  # fmt: skip
+    strength: Annotated[
+        float | None,
+        typer.Option("--strength", metavar="SHARE", help="With --against: the share of the rivals' mean to take off."),
+    ] = None
     like: Annotated[
-        Path | None,
-        typer.Option("--like", metavar="PHOTO", help="Explain the similarity to this image instead of a class."),
+        list[Path] | None,
+        typer.Option(
+            "--like", metavar="PHOTO", help="Explain the similarity to this image, or a folder of them, not a class."
+        ),
+    ] = None
+    unlike: Annotated[
+        list[Path] | None,
+        typer.Option("--unlike", metavar="PHOTO", help="With --like: less the similarity to this image, or folder."),
     ] = None
 
     def resolve(self, network: Model, *, each_label: bool = False) -> Any:
         """The target that a verb takes; `each_label` where it can be all labels at once."""
-        from foveal.targets import Similar
-        from foveal.targets.parsing import parse_labels, parse_target
+        from foveal.cli.asked_target import asked_target
+        from foveal.targets.parsing import parse_labels
 
-        if self.like and self.target:
-            raise typer.BadParameter("--target explains a class, --like a similarity: give one of them")
         if labels := parse_labels(self.target, network.labels):
+            if self.like or self.unlike or self.against:
+                raise typer.BadParameter(f"--target {self.target} goes without --like, --unlike and --against")
             if not each_label:
                 raise typer.BadParameter(f"--target {self.target} is for foveal explain: name one label here")
             return labels
-        return Similar(self.like) if self.like else parse_target(self.target, network.labels)
+        return asked_target(
+            network.labels, target=self.target, against=self.against, strength=self.strength, like=self.like,
+            unlike=self.unlike,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,16 @@ def softmax(func: Any, args: Any, kwargs: Any) -> Any:
     return quotient(torch.div, (e, e.sum(axis, keepdim=True)), {})
 
 
+def logsumexp(func: Any, args: Any, kwargs: Any) -> Any:
+    """log Σ exp in its parts: exponentials and logarithm, number by number."""
+    x, axis, keepdim = _logsumexp_arguments(*args, **kwargs)
+    x1, x0 = x.detach().chunk(2)
+    top = torch.maximum(x1, x0).amax(axis, keepdim=True)  # the same for both, so it changes neither
+    e = elementwise(torch.exp, (x - torch.cat([top, top]),), {}).sum(axis, keepdim=True)
+    y = elementwise(torch.log, (e,), {}) + torch.cat([top, top])
+    return y if keepdim else y.sum(axis)  # over the one that is left
+
+
 def layer_norm(func: Any, args: Any, kwargs: Any) -> Any:
     """Layer normalization in its parts: mean, square, inverse root and product."""
     return _normalized(*args, **kwargs)
@@ -159,6 +169,10 @@ def _norm_arguments(
     input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, p: Any = None, **_rest: Any
 ) -> tuple[Tensor, Any, Any, bool]:
     return input, ord if p is None else p, dim, keepdim
+
+
+def _logsumexp_arguments(input: Tensor, dim: Any, keepdim: bool = False) -> tuple[Tensor, Any, bool]:
+    return input, dim, keepdim
 
 
 def _normalize_arguments(
@@ -202,6 +216,7 @@ _RULES: dict[str, Handler] = {
     "div": quotient,
     "rdiv": inverse_quotient,
     "softmax": softmax,
+    "logsumexp": logsumexp,
     **dict.fromkeys(("norm", "linalg_vector_norm", "linalg_norm"), length),
     "normalize": normalize,
     "layer_norm": layer_norm,

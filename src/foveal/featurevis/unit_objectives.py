@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from foveal.targets import Class, Direction, Neuron, Target
+from foveal.targets import Class, Direction, Group, Neuron, Target
 
 if TYPE_CHECKING:
     from foveal.results.feature_graph import Feature
@@ -126,4 +126,6 @@ def _named(target: Target) -> str:
         return target.name or f"direction in {target.layer}"
     if isinstance(target, Class):
         return f"class {target.which}"
+    if isinstance(target, Group) and target.name:
+        return target.name
     return type(target).__name__.lower()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from foveal._lazy import lazily
 
 if TYPE_CHECKING:
-    from foveal.images.folders import labeled_pictures, pictures_in
+    from foveal.images.folders import is_folder, labeled_pictures, pictures_in
     from foveal.images.geometry import Geometry
     from foveal.images.load import Batch, ImageLike, Photo, load_images
     from foveal.images.place import Place
@@ -20,6 +20,7 @@ _HOME = {
     "Photo": "load",
     "Place": "place",
     "Preprocessing": "preprocessing",
+    "is_folder": "folders",
     "labeled_pictures": "folders",
     "load_images": "load",
     "pictures_in": "folders",
@@ -32,6 +33,7 @@ __all__ = [
     "Photo",
     "Place",
     "Preprocessing",
+    "is_folder",
     "labeled_pictures",
     "load_images",
     "pictures_in",

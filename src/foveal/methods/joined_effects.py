@@ -20,7 +20,7 @@ from foveal.engine.guard import unwrap
 from foveal.engine.subnetwork import Subnetwork
 from foveal.errors import FovealError
 from foveal.methods.joined import PartDivision
-from foveal.methods.joining import Group, Joining
+from foveal.methods.joining import Joining, ReferenceGroup
 from foveal.methods.pairwise import Side
 from foveal.results.joined_parts import EFFECTS, JoinedParts
 from foveal.similarity import Cosine
@@ -87,7 +87,7 @@ class Measuring:
     def distance(self) -> bool:
         return self.joining.metric.value(1.0) < 0
 
-    def effects(self, i: int, group: Group, division: PartDivision) -> Float[Tensor, "k e"] | None:
+    def effects(self, i: int, group: ReferenceGroup, division: PartDivision) -> Float[Tensor, "k e"] | None:
         """What is lost of the similarity, as `EFFECTS` are ordered; None where the network cannot be run so."""
         ours, theirs = self.queries.side, self.references.side
         blocks = division.reference_share.unflatten(2, (len(group.members), -1)).unbind(2)
@@ -116,7 +116,7 @@ class Measuring:
 
 
 def joined_parts(
-    measuring: Measuring, groups: Sequence[Group], count: int, tick: Callable[[int, int], None] | None = None
+    measuring: Measuring, groups: Sequence[ReferenceGroup], count: int, tick: Callable[[int, int], None] | None = None
 ) -> tuple[list[JoinedParts], list[str]]:
     """The parts of every query with each group, and notes."""
     ours, theirs = measuring.queries.side, measuring.references.side

@@ -31,7 +31,7 @@ SUMS = (Cosine, Dot, Squared, Euclidean, CrossAttention)  # a subclass may be an
 
 
 @dataclass(frozen=True)
-class Group:
+class ReferenceGroup:
     """References that a query is compared with as one.
 
     Attributes:
@@ -108,7 +108,7 @@ class Joining:
         """The metric, in the space of a learned one."""
         return self.metric.distance if isinstance(self.metric, Learned) else self.metric
 
-    def evidence(self, i: int, group: Group) -> PairEvidence:
+    def evidence(self, i: int, group: ReferenceGroup) -> PairEvidence:
         """Of query i with a group.
 
         Raises:
@@ -130,7 +130,7 @@ class Joining:
         theirs = [pull * term.V.flatten(1) for pull, term in zip(pulls, terms, strict=True)]
         return Apart(-torch.stack(pulls).sum(0) * U, torch.cat(theirs, 1), self.channels)
 
-    def _terms(self, i: int, group: Group) -> list[_Term]:
+    def _terms(self, i: int, group: ReferenceGroup) -> list[_Term]:
         """What query i is compared with, one after the other."""
         chosen = list(group.members)
         s = self._projected(self.references.v[chosen].mT).mT
@@ -156,7 +156,7 @@ class Joining:
         y = torch.arange(T[0].numel(), device=T.device)
         return PositionPairs(T.flatten(1), y % A.shape[1], y, (A.shape[1], len(y)))
 
-    def _by_flow(self, metric: ByFlow, i: int, group: Group) -> PositionPairs:
+    def _by_flow(self, metric: ByFlow, i: int, group: ReferenceGroup) -> PositionPairs:
         """Only where something flows from one position to another."""
         A, T, x, y = self.queries.A[i].flatten(1), [], [], []
         for number, (w, j) in enumerate(zip(group.weights[i], group.members, strict=True)):
@@ -169,7 +169,7 @@ class Joining:
         sizes = A.shape[1], self.references.cells * len(group.members)
         return PositionPairs(torch.cat(T, 1), torch.cat(x), torch.cat(y), sizes)
 
-    def _attended(self, metric: CrossAttention, i: int, group: Group) -> Pooled:
+    def _attended(self, metric: CrossAttention, i: int, group: ReferenceGroup) -> Pooled:
         if len(group.members) > 1:
             raise MethodError(
                 f"metric {metric.name!r} pools the query anew for each example, so that several examples have no "

@@ -16,6 +16,7 @@ from foveal.attribution.method import Method
 from foveal.engine.rules import LinearRule
 from foveal.errors import UnknownMethod
 from foveal.methods.cam import SPACE, hirescam, weighted
+from foveal.targets.shares import class_shares
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -44,7 +45,7 @@ class Relevance:
         dense: the rule for the layers of the head.
         sums: "plain" or "same-sign".
         seed: what starts: the "score"; "one", so that maps of the same stage can be compared; or "contrast", the
-            score at the class, and as much against its rivals, shared among them. A margin has one rival.
+            score at the class, and as much against its rivals, shared among them; those of a margin are named.
     """
 
     convolutions: LinearRule
@@ -66,12 +67,12 @@ class Relevance:
         scores = verdict.choices
         if scores is None:
             return verdict.score * size / _apart_from_zero(verdict.score.detach())
-        if verdict.spec.get("kind") == "margin":
-            shares = _one_hot(verdict.spec["a"], scores) - _one_hot(verdict.spec["b"], scores)
-        else:
-            chosen = _one_hot(verdict.spec["index"], scores)
-            rivals = (1 - chosen) / max(1, scores.shape[1] - 1)
-            shares = chosen - rivals if self.seed == "contrast" else chosen
+        shares, rivals = class_shares(verdict.spec, scores)
+        if rivals is None and self.seed == "contrast":
+            others = (shares == 0).to(shares)
+            rivals = others / others.sum(1, keepdim=True).clamp(min=1)
+        if rivals is not None:
+            shares = shares - rivals
         return (scores * shares * size[:, None] / _apart_from_zero(scores.detach())).sum(1)
 
     def account(self, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
@@ -122,11 +123,6 @@ class Relevance:
         words = f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}"
         which = f" (image 0 of {len(numbers['score'])}, counted from 0)" if len(numbers["score"]) > 1 else ""
         return [f"{words}; biases and epsilon terms took {taken:.4g}{which}"]
-
-
-def _one_hot(classes: list[int], scores: Tensor) -> Tensor:
-    index = torch.tensor(classes, device=scores.device)[:, None]
-    return torch.zeros_like(scores).scatter_(1, index, 1)
 
 
 def _apart_from_zero(x: Tensor) -> Tensor:

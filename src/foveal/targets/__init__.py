@@ -12,11 +12,14 @@ from foveal.engine.task import Task, check_task
 from foveal.targets.class_scores import class_scores  # at once: its module has the same name
 
 if TYPE_CHECKING:
+    from foveal.targets.against import Against
     from foveal.targets.asked import TargetLike, as_decision
     from foveal.targets.classes import Class, Margin
     from foveal.targets.comparison import Comparison
+    from foveal.targets.corpus import Corpus
     from foveal.targets.custom import Custom
     from foveal.targets.direction import Direction
+    from foveal.targets.group import Group
     from foveal.targets.heads import Head, read_head
     from foveal.targets.labels import Labels
     from foveal.targets.neighbors import Neighbors
@@ -28,10 +31,13 @@ if TYPE_CHECKING:
     from foveal.targets.value import Value
 
 _HOME = {
+    "Against": "against",
     "Class": "classes",
     "Comparison": "comparison",
+    "Corpus": "corpus",
     "Custom": "custom",
     "Direction": "direction",
+    "Group": "group",
     "Head": "heads",
     "Labels": "labels",
     "Margin": "classes",
@@ -53,10 +59,13 @@ _HOME = {
 }
 
 __all__ = [
+    "Against",
     "Class",
     "Comparison",
+    "Corpus",
     "Custom",
     "Direction",
+    "Group",
     "Head",
     "Labels",
     "Margin",

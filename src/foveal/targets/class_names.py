@@ -80,7 +80,8 @@ def no_class(target: object) -> TargetError:
     hint = f": {int(target)} is a class" if isinstance(target, bool | np.bool_) else ""
     return TargetError(
         f"cannot explain target {shown(target)}{hint}: pass a class (index or label), one class per image, "
-        "foveal.Margin, foveal.Value, foveal.Labels, foveal.Neuron, foveal.Similar, foveal.Prototypes, "
+        "foveal.Margin, foveal.Group, foveal.Against, foveal.Value, foveal.Labels, foveal.Neuron, foveal.Similar, "
+        "foveal.Corpus, foveal.Prototypes, "
         "foveal.Neighbors, or a callable output -> (n,)"
     )
 
@@ -108,7 +109,7 @@ def class_words(index: int, labels: Sequence[str] | None, *, kind: str = "class"
 
 def _matches(wanted: str, labels: Sequence[str], *, parts: bool) -> list[int]:
     exact = [i for i, label in enumerate(labels) if label == wanted]
-    synonym = [i for i, label in enumerate(labels) if wanted in _synonyms(label)]
+    synonym = [i for i, label in enumerate(labels) if wanted in synonyms(label)]
     return exact or synonym or [i for i, label in enumerate(labels) if parts and wanted in label]
 
 
@@ -118,7 +119,7 @@ def _suggestion(wanted: str, labels: Sequence[str]) -> str:
     by_piece: dict[str, list[str]] = {}
     for label in labels:
         folded = label.casefold()
-        for piece in {folded, *_synonyms(folded), *re.findall(r"[^\W_]+", folded)}:
+        for piece in {folded, *synonyms(folded), *re.findall(r"[^\W_]+", folded)}:
             by_piece.setdefault(piece, []).append(label)
     holding = [label for label in labels if name in label.casefold()]
     near = [label for piece in get_close_matches(name, by_piece, n=NEAREST, cutoff=0.6) for label in by_piece[piece]]
@@ -129,7 +130,8 @@ def _suggestion(wanted: str, labels: Sequence[str]) -> str:
     return f"the {len(labels)} names begin {first}, …" if len(labels) > NEAREST else f"the names are {first}"
 
 
-def _synonyms(label: str) -> list[str]:
+def synonyms(label: str) -> list[str]:
+    """The names in a label that lists several, separated by commas."""
     return [part.strip() for part in label.split(",")]
 
 

@@ -85,6 +85,11 @@ class Head:
         return self.scores.shape[1] == 1 and self.task in (None, "classes")
 
     @property
+    def exclusive(self) -> bool:
+        """Whether only one of the classes can be true, so that their probabilities sum to 1."""
+        return self.binary or (self.task == "classes" and self.ending not in ("sigmoid", "embedding"))
+
+    @property
     def choices(self) -> Float[Tensor, "n classes"]:
         """A score a class: those of two classes, (−z, z) or (1 − p, p), where one number stands for both.
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from foveal.engine.numerals import whole
 from foveal.errors import UnknownTarget
-from foveal.targets.classes import Class, Margin
+from foveal.targets.against import Against
+from foveal.targets.classes import Class, Margin, OneClass
+from foveal.targets.group import Group
 from foveal.targets.labels import Labels
 from foveal.targets.neuron import Neuron
 from foveal.targets.value import Value
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 # Stand-ins for classes that only the network's answer can name.
 LABELS = "labels"
 PREDICTED, RUNNER_UP = STAND_INS = "predicted", "runner-up"
+_RIVALS = re.compile(r"rivals(?::(?P<who>[^:]+))?(?::(?P<strength>\d*\.\d+|\d+\.?))?", re.ASCII)
+MOST = 10**6  # classes
 
 
 def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | None:
@@ -29,6 +34,11 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
     "jay - runner-up"          … rather than the strongest other class; "predicted - crow" works too
     value, "value down"        what raises or lowers the network's value
     "value:age above 30"       why a value is above, or below, another
+    "jay - rivals"             … rather than its rivals, the three strongest others
+    "jay - rivals:5:1"         … five of them, at strength 1
+    "jay - rivals:crow,rook"   … these
+    group:151-268,*fox*        one of these classes, whichever: numbers, names and patterns of names
+    group:dog=151-268          … by a name of its own
     neuron:layer3:17           a channel of a layer, averaged
     neuron:layer3:17:4,9       at row 4, column 9
 
@@ -42,16 +52,62 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
         return _neuron(text)
     if value := _value(text):
         return value
+    if text.startswith("group:"):
+        return _group(text, labels)
     if pair := _pair(text, labels):
-        return Margin(_operand(pair[0], PREDICTED, labels), _operand(pair[1], RUNNER_UP, labels))
+        own = _operand(pair[0], PREDICTED, labels)
+        if not _is_label(pair[1], labels) and (rivals := _RIVALS.fullmatch(pair[1].strip())):
+            return against(own, rivals["who"], rivals["strength"])
+        return Margin(own, _operand(pair[1], RUNNER_UP, labels))
     return Class(text)
+
+
+def against(
+    which: OneClass | Sequence[OneClass] | None, who: str | None = None, strength: str | float | None = None
+) -> Against:
+    """A class against its rivals.
+
+    Args:
+        which: the class; None for the predicted one.
+        who: how many rivals, or their names and numbers with commas between: "3", "crow,rook", "5,".
+        strength: see `Against`.
+    """
+    share = Against.strength if strength is None else float(strength)
+    number = None if who is None else whole(who)
+    if who is None or number is not None:
+        return Against(which, number, share)
+    return Against(which, None, share, _listed(who))
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _group(text: str, labels: Sequence[str] | None) -> Group:
+    name, equals, classes = text.removeprefix("group:").rpartition("=")
+    members: list[int | str] = []
+    for item in _listed(classes):
+        between = re.fullmatch(r"(\d{1,9})-(\d{1,9})", item, re.ASCII)
+        if between is None or _is_label(item, labels):
+            members.append(item)
+        elif int(between[1]) <= int(between[2]) < MOST:
+            members += range(int(between[1]), int(between[2]) + 1)
+        else:
+            raise UnknownTarget(f"Cannot read the classes {item!r}: write the smaller number first, as in 151-268.")
+    if not members or (equals and not name.strip()):
+        raise UnknownTarget(f"Cannot read the target {text!r}: write group:CLASSES or group:NAME=CLASSES.")
+    return Group(members, name.strip() or None)
 
 
 def _pair(text: str, labels: Sequence[str] | None) -> tuple[str, str] | None:
     """The two sides of a minus; of several, the one between two names of classes."""
     words = text.split(" - ")
     splits = [(" - ".join(words[:k]), " - ".join(words[k:])) for k in range(1, len(words))]
-    named = [pair for pair in splits if all(_is_label(side, labels) or side.strip() in STAND_INS for side in pair)]
+
+    def known(side: str) -> bool:
+        return _is_label(side, labels) or side.strip() in STAND_INS or _RIVALS.fullmatch(side.strip()) is not None
+
+    named = [pair for pair in splits if all(known(side) for side in pair)]
     return next(iter(named or splits), None)
 
 

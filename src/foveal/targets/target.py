@@ -46,6 +46,8 @@ PER_IMAGE: Mapping[str, tuple[str, ...]] = {
     "class": ("index", "strongest"),
     "value": ("index", "values"),
     "margin": ("a", "b", "strongest"),
+    "group": ("member", "share", "strongest"),
+    "against": ("index", "rivals", "strongest"),
     "similar": ("reference",),
     "prototypes": ("class", "against"),
     "neighbors": ("class", "against"),

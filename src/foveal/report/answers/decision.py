@@ -10,7 +10,7 @@ from foveal.images.planes import plane
 from foveal.report.answers.wire import MapAnswer, Wire, map_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -83,7 +83,33 @@ def spec_text(target: str, spec: Mapping[str, Any]) -> str:
     if spec.get("kind") == "neuron":
         place = spec.get("position")
         return f"neuron:{spec['layer']}:{spec['channel']}" + (f":{place[0]},{place[1]}" if place else "")
+    if spec.get("kind") == "group":
+        name = f"{spec['name']}=" if spec["name"] else ""
+        return f"group:{name}{_ranges(spec['classes'])}"
+    if spec.get("kind") == "against" and (rivals := _rivals_text(spec)):
+        own = target.split(" \N{MINUS SIGN} ")[0]
+        (number,) = re.findall(r"(\d+)\)?$", own)
+        return f"{number} - rivals:{rivals}:{float(spec['strength'])}"
     return " - ".join(asked_classes(target, spec)) or f"own:{target}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """ "151-268,3": runs of numbers as --target has them."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _rivals_text(spec: Mapping[str, Any]) -> str:
+    """How many rivals, or which where they were named and are the same for all images; else ""."""
+    if spec["k"] is not None:
+        return str(spec["k"])
+    same = all(rivals == spec["rivals"][0] for rivals in spec["rivals"])
+    return "".join(f"{rival}," for rival in spec["rivals"][0]) if same else ""
 
 
 def asked_classes(target: str, spec: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from foveal.errors import TargetError
 from foveal.metrics.curves import regrid
 from foveal.metrics.hidden_share import marked, score_without
 from foveal.report.answers.method_scores import CellScore, MethodScoresAnswer
-from foveal.targets import Margin
+from foveal.targets import Against, Margin
 from foveal.webapp.ask import Progress, Query, TargetQuery, ask
 from foveal.webapp.asks.baselines import SHOWN
 
@@ -55,7 +55,7 @@ def method_scores(studio: Studio, query: MethodScoresQuery, progress: Progress) 
     chosen = {cell.method: studio.method(cell.method) for cell in query.cells}
     maps = _maps(context, query.cells, chosen, progress)
     known = baseline_maps_at(context, None, SHOWN)
-    with perturbed_scores(context, "score" if isinstance(target, Margin) else "auto") as (question,):
+    with perturbed_scores(context, "score" if isinstance(target, Margin | Against) else "auto") as (question,):
         if not math.isfinite(question.whole):
             raise TargetError(f"{question.label} is no number for this photo, so nothing can be lost of it")
         cells = []
