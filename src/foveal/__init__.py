@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from foveal.errors import FovealError
     from foveal.images import Preprocessing
     from foveal.methods import METHODS, Method, register
-    from foveal.models import Model, list_models, load_model, save_model
+    from foveal.models import BlackBox, Model, list_models, load_model, save_model
     from foveal.report.saved_page import save_page
     from foveal.results import Explanation, Flow, Match, Parts, Scores
     from foveal.results.channel_examples import ChannelExamples
@@ -104,6 +104,7 @@ _HOME = {
     "Method": "methods",
     "register": "methods",
     "Model": "models",
+    "BlackBox": "models",
     "list_models": "models",
     "load_model": "models",
     "save_model": "models",
@@ -147,6 +148,7 @@ _PACKAGES = (
 __all__ = [
     "METHODS",
     "Against",
+    "BlackBox",
     "Box",
     "ChannelExamples",
     "Class",

@@ -56,7 +56,6 @@ def test_the_same_keyword_means_the_same_everywhere() -> None:
     for verb in VERBS:
         for name, parameter in parameters(verb).items():
             if name in ("model", "progress", "method", "seed", *COMMON):
-                meanings[name][str(parameter.annotation).replace("OutputTask", "Task"), str(parameter.default)].append(
-                    verb
-                )
+                kind = str(parameter.annotation).replace("OutputTask", "Task").removesuffix(" | Scorer")
+                meanings[name][kind, str(parameter.default)].append(verb)
     assert {name: dict(kinds) for name, kinds in meanings.items() if len(kinds) > 1 and name != "method"} == {}

@@ -27,6 +27,7 @@ from foveal.images.place import Place, laid
 from foveal.metrics.baselines import Fill, hidden
 from foveal.metrics.curves import ranks
 from foveal.metrics.shape import area_holding
+from foveal.models.black_box import Scorer
 from foveal.models.model import Model
 from foveal.results.deletion_test import DeletionTest, DeletionTests
 from foveal.results.provenance import versions
@@ -45,7 +46,7 @@ TRIES = 20  # to find a place that has little in common with another
 
 @checked
 def audit(
-    model: nn.Module | Model,
+    model: nn.Module | Model | Scorer,
     images: ImageLike | Batch,
     target: TargetLike = None,
     *,

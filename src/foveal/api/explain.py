@@ -22,10 +22,11 @@ from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
 from foveal.engine.stages import Structure, describe
 from foveal.engine.transformer import looks_like_transformer
-from foveal.errors import FovealError, ModelError, UnknownMethod
+from foveal.errors import FovealError, MethodError, ModelError, UnknownMethod
 from foveal.images import Batch
 from foveal.methods import Method, MethodLike, MethodsLike, find_methods, optional
 from foveal.methods.known import WHOLE_CHANNELS
+from foveal.models.black_box import ENOUGH, BlackBox, Scorer
 from foveal.models.model import Model, as_model, weight_of
 from foveal.results import Explanation
 from foveal.results.explanations import Explanations
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 @checked
 def explain(
-    model: nn.Module | Model,
+    model: nn.Module | Model | Scorer,
     images: ImageLike | Batch,
     target: TargetLike = None,
     *,
@@ -65,7 +66,9 @@ def explain(
         why.map                                                                  # (n, h, w), raw and signed
 
     Args:
-        model: any `nn.Module` that classifies (or whatever `target` can read), or the result of `load_model`.
+        model: any `nn.Module` that classifies (or whatever `target` can read), or the result of `load_model`; for
+            methods that need scores alone, such as rise and occlusion, also any function of images (n, c, h, w) that
+            gives scores (n, k), see `foveal.BlackBox`.
         images: path, PIL image, HWC uint8 array, CHW or NCHW float tensor (network input as it is), or a list;
             or the `Batch` that `load_images` made of them.
         target: the decision; None is the predicted class. See `foveal.Class`, `Margin`, `Neuron`.
@@ -117,7 +120,7 @@ def explain(
 
 @checked
 def compare(
-    model: nn.Module | Model,
+    model: nn.Module | Model | Scorer,
     images: ImageLike | Batch,
     target: TargetLike = None,
     *,
@@ -212,6 +215,11 @@ def explanations_or_reasons(
 ) -> tuple[Explanation, ...]:
     """The same, where methods that do not apply are left out; why they do not is put into `refused`."""
     started = time.perf_counter() if started is None else started
+    if isinstance(unwrap(context.model), BlackBox):
+        refused.update({name: _needs_more(name) for name, method in methods.items() if not _by_scores(method, layer)})
+        methods = {name: method for name, method in methods.items() if name not in refused}
+        if not methods:
+            return ()
     asked = [MethodRequest(name, method, _layers(context, layer, method)) for name, method in methods.items()]
     evidence = attribute_at(context, asked, progress, resolution=resolution, scales=scales)
     refused.update(evidence.refused)
@@ -244,6 +252,8 @@ def stages(
         ModelError: when no example was given and the input size is not known, or the model fails on it.
     """
     subject = as_model(model)
+    if isinstance(subject.module, BlackBox):
+        raise ModelError(f"{subject.name} gives scores alone and has no stages: explain it at the input, by {ENOUGH}")
     if images is not None:
         x = read(subject, images).tensor
     elif subject.preprocessing is not None:
@@ -261,6 +271,18 @@ def _layers(context: Context, wanted: LayerSpec, method: Method) -> tuple[str, .
     if wanted is None and method.place == "input":
         return (INPUT,)
     return joined_levels(context, wanted, method) or context.layers(wanted)
+
+
+def _by_scores(method: Method, layer: LayerSpec) -> bool:
+    """Whether the method needs scores alone there."""
+    return method.scores_alone and (layer == INPUT or (layer is None and method.place == "input"))
+
+
+def _needs_more(name: str) -> MethodError:
+    return MethodError(
+        f"{name} needs layers or gradients, and here only scores are given: use a method that needs scores alone, "
+        f"{ENOUGH}, at the input"
+    )
 
 
 def _far_from_the_score(model: nn.Module, structure: Structure) -> list[str]:

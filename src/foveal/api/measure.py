@@ -30,6 +30,7 @@ from foveal.metrics.evaluation import CURVES, Evaluation, EvaluationSettings
 from foveal.metrics.metric import CLOSE, Metric, find_metrics
 from foveal.metrics.placement import Box
 from foveal.metrics.together import evaluated_together, least_copies
+from foveal.models.black_box import Scorer
 from foveal.models.model import Model
 from foveal.results.provenance import versions
 from foveal.results.scores import Scores, row_of
@@ -51,7 +52,7 @@ TOLERANCE = 0.005
 
 @checked
 def measure(
-    model: nn.Module | Model,
+    model: nn.Module | Model | Scorer,
     images: ImageLike | Batch,
     target: TargetLike = None,
     *,

@@ -65,6 +65,7 @@ class Method:
         options: what can be set, with the values that hold; if left out, the parameters of the formula after A and G,
             with their defaults.
         cost: passes through the network for an image, if `needs` does not say it: "1/channel".
+        looks_inside: it needs "forwards" and, besides, gradients or layers, so that scores alone are not enough.
 
     Raises:
         MethodError: for a name that cannot stand in a file name or behind `--method`, or a formula that does not fit.
@@ -84,6 +85,7 @@ class Method:
     similarity: bool = False
     options: Mapping[str, Option] = field(default=_FROM_SIGNATURE, hash=False)
     cost: str = ""
+    looks_inside: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -142,6 +144,11 @@ class Method:
     def differentiable(self) -> bool:
         """Whether its maps can be differentiated themselves: what changes the backward pass cannot."""
         return self.needs != "forwards" and self.rules is None
+
+    @property
+    def scores_alone(self) -> bool:
+        """Whether it runs the network on altered copies and needs no gradient."""
+        return self.needs == "forwards" and not self.looks_inside
 
     def backward_rules(self) -> Rules | None:
         """How its backward pass treats operations; None is the derivative."""

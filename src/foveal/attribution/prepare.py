@@ -15,6 +15,7 @@ from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
 from foveal.images.array_file import is_array_file, load_array_files
+from foveal.models.black_box import Scorer
 from foveal.models.drawn_world import marked
 from foveal.models.model import Model, as_model, placed, state_notes
 from foveal.targets import Labels, NeedsModel, Target, TargetLike, Task, as_decision, with_layer_names
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def prepare(
-    model: nn.Module | Model,
+    model: nn.Module | Model | Scorer,
     images: ImageLike | Batch,
     target: TargetLike,
     *,

@@ -77,7 +77,8 @@ def explain_photo(
     predicted = None
     if not several:
         predicted = _predicted(request.model, batch) if named else _explained_class(explanations[0])
-    steps = stages(request.model, batch)
+    inside = any(why.layers != ("input",) for why in explanations)  # functions have no stages
+    steps: Sequence[Stage] = stages(request.model, batch) if inside else ()
     rows = []
     info(f"{photo} → {folder}{'-*.png' if request.flat else ''}", *_in_words(request, explanations, predicted, steps))
     info(*_notes(request, explanations))

@@ -26,8 +26,8 @@ COMMAND_FOLDER = Path("out", "COMMAND")
 
 MODEL_PANEL, DRAWING_PANEL, OUTPUT_PANEL = "About the model", "Drawing", "Output"
 MODEL_HELP = (
-    "demo, embed, parts, timm:NAME, torchvision:NAME, FILE.safetensors (with FILE.json), package.module:factory or "
-    "file.py:factory; see `foveal models`."
+    "demo, embed, parts, timm:NAME, torchvision:NAME, hf:ORG/NAME, a folder of transformers, FILE.onnx, FILE.pt2, "
+    "FILE.safetensors (with FILE.json), package.module:factory or file.py:factory; see `foveal models`."
 )
 TASKS = ("classes", "labels", "value", "embedding", "regions", "boxes")
 
@@ -109,7 +109,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.",
 
 def _models(incomplete: str) -> list[str]:
     """What completes a model's name: nothing slow is asked for it."""
-    names = ["demo", "embed", "parts", "timm:", "torchvision:"]
+    names = ["demo", "embed", "parts", "timm:", "torchvision:", "hf:"]
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -196,6 +196,7 @@ FAMILY = (
         place="input",
         options={"samples": 50, "noise": 0.15, "seed": 0, "chunk": None},
         cost="50 + 50",
+        looks_inside=True,
     ),
     Method(
         "integratedgradients", "Integrated Gradients", integrated_gradients, "forwards",
@@ -205,6 +206,7 @@ FAMILY = (
         place="input",
         options={"steps": 32, "baseline": "zero", "tolerance": 0.05, "most": None, "chunk": None},
         cost="32 + 32",
+        looks_inside=True,
     ),
     Method(
         "gradientshap", "GradientSHAP", gradient_shap, "forwards",
@@ -214,5 +216,6 @@ FAMILY = (
         place="input",
         options={"samples": 50, "noise": 0.05, "baseline": "zero", "seed": 0, "chunk": None},
         cost="50 + 50",
+        looks_inside=True,
     ),
 )  # fmt: skip

@@ -57,5 +57,6 @@ FAMILY = (
         place="input",
         options={"baseline": "zero", "tolerance": 0.01},
         cost="2 + 2",
+        looks_inside=True,
     ),
 )  # fmt: skip

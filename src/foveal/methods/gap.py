@@ -48,5 +48,6 @@ FAMILY = (
         "Cheng et al., IJCV 131, 2023, arXiv:2201.09205; the map is ours",
         place="input",
         options={"branching": 5, "rule": "pool_up", "gate": True},
+        looks_inside=True,
     ),
 )  # fmt: skip

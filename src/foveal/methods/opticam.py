@@ -66,5 +66,6 @@ FAMILY = (
         "Zhang et al., 2023, arXiv:2301.07002",
         options={"steps": 100, "rate": 0.1},
         cost="100 + 100",
+        looks_inside=True,
     ),
 )  # fmt: skip

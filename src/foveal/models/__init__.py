@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from foveal._lazy import lazily
 
 if TYPE_CHECKING:
+    from foveal.models.black_box import BlackBox
     from foveal.models.catalog import Source, list_models
     from foveal.models.labels import read_labels
     from foveal.models.load import load_model
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from foveal.models.save import save_model
 
 _HOME = {
+    "BlackBox": "black_box",
     "Model": "model",
     "Source": "catalog",
     "list_models": "catalog",
@@ -25,6 +27,6 @@ _HOME = {
     "save_model": "save",
 }
 
-__all__ = ["Model", "Source", "list_models", "load_model", "read_labels", "save_model"]
+__all__ = ["BlackBox", "Model", "Source", "list_models", "load_model", "read_labels", "save_model"]
 
 __getattr__ = lazily(__name__, _HOME)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from foveal.errors import FovealError
@@ -38,9 +39,16 @@ def list_models(pattern: str | None = None) -> tuple[Source, ...]:
         Source("parts", "a small classifier by ranked parts that ships with foveal", missing=_absent("parts")),
         _listed("timm:NAME", "timm's image models", from_timm.names, pattern),
         _listed("torchvision:NAME", "torchvision's image classifiers", from_torchvision.names, pattern),
+        Source(
+            "hf:ORG/NAME",
+            "image classifiers of transformers, from the hub or a folder",
+            missing=_lacking("transformers"),
+        ),
+        Source("FILE.onnx", "ONNX files, compared with ONNX Runtime", missing=_lacking("onnx", "onnxruntime")),
+        Source("FILE.pt2", "programs of torch.export"),
         Source("FILE.safetensors", "weights of your own, with FILE.json beside them"),
         Source("package.module:factory", "a function of yours that returns the network"),
-        Source("path/to/file.py:factory", "the same, in a file"),
+        Source("path/to/file.py:factory", "the same, in a file; or a function that gives scores for images"),
     )
 
 
@@ -48,6 +56,12 @@ def _absent(name: str) -> str | None:
     path = BUNDLED[name]
     here = path.exists() and sidecar_path(path).exists()
     return None if here else f"not in this installation: `foveal train {name}`"
+
+
+def _lacking(*packages: str) -> str | None:
+    """What to install; nothing is imported for it."""
+    lacking = [name for name in packages if find_spec(name) is None]
+    return f"{lacking[0]} is not installed; pip install 'foveal[{packages[0]}]'" if lacking else None
 
 
 def _listed(spec: str, summary: str, names: Callable[[], tuple[str, ...]], pattern: str | None) -> Source:

@@ -1,4 +1,4 @@
-"""timm and torchvision, imported where they are used and in spite of a common fault of installations."""
+"""timm, torchvision and others, imported where they are used and in spite of a common fault of installations."""
 
 from __future__ import annotations
 
@@ -41,6 +41,17 @@ def import_torchvision(*, wanted_by: str = "torchvision") -> ModuleType:
         _import("torchvision.models", extra=wanted_by)
         _allow_operators()
     return sys.modules["torchvision"]
+
+
+def import_transformers() -> ModuleType:
+    """The `transformers` package, which imports torchvision by itself; MissingExtra if it is not installed."""
+    import_torchvision(wanted_by="transformers")
+    return _import("transformers", extra="transformers")
+
+
+def import_onnx() -> tuple[ModuleType, ModuleType]:
+    """The packages `onnx` and `onnxruntime`; MissingExtra if one is not installed."""
+    return _import("onnx", extra="onnx"), _import("onnxruntime", extra="onnx")
 
 
 def _import(name: str, *, extra: str) -> ModuleType:

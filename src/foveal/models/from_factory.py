@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from foveal.errors import FovealError, ModelError, UnknownModel
+from foveal.models.black_box import is_black_box, takes_images
 from foveal.models.labels import own_labels
-from foveal.models.model import Model
+from foveal.models.model import Model, boxed
 from foveal.models.own_task import own_task
 from foveal.storage.reading import DAMAGE, reason
 
@@ -32,16 +33,22 @@ _LIBRARY = re.compile(r"site-packages|^<|lib/python\d")
 def build(spec: str, *, arguments: Mapping[str, object]) -> Model:
     """What the factory returns, as a Model; a network that is there, in no function, is taken as it is.
 
+    A function with one required argument is no factory: it takes images, and is explained itself.
+
     The file's folder is importable while its code runs, as it would be for `python file.py`, and no longer.
     """
     with _importable(_folder(spec)):
         made = own_object(spec)
+        if takes_images(made) and not arguments:
+            return boxed(made, spec)
         if not isinstance(made, (nn.Module, Model)):
             made = _call(made, spec, arguments)
     if isinstance(made, Model):
         return made
     if isinstance(made, nn.Module):
         return Model(made, spec, labels=own_labels(made), card={"source": spec}).with_task(*own_task(made))
+    if is_black_box(made):
+        return boxed(made, spec)
     raise ModelError(f"{spec} returned a {type(made).__name__}: it must return an nn.Module or a foveal.Model.")
 
 

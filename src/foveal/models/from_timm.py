@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-import socket
-import urllib.request
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from foveal.errors import ModelError, UnknownModel
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.extras import import_timm
+from foveal.models.hub import impatient
 from foveal.models.model import Model
 from foveal.models.own_task import TIMM, Known, own_task
 from foveal.models.zoo import building, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from torch import nn
 
@@ -30,7 +27,7 @@ def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Mo
     timm = import_timm()
     _check_name(name, pretrained=pretrained)
     spec = f"timm:{name}"
-    with building(spec, arguments, fetching=pretrained), _impatient():
+    with building(spec, arguments, fetching=pretrained), impatient():
         module = timm.create_model(name, pretrained=pretrained, **arguments)
     preprocessing, notes = _preprocessing(module)
     return Model(
@@ -108,30 +105,3 @@ def _card(module: nn.Module, pretrained: bool, notes: list[str]) -> dict[str, An
 def _config(module: nn.Module) -> Mapping[str, Any]:
     config: Mapping[str, Any] = getattr(module, "pretrained_cfg", None) or {}
     return config
-
-
-@contextmanager
-def _impatient() -> Iterator[None]:
-    """Without a network, the hub's client retries for most of a minute; here it looks in its cache only."""
-    try:
-        from huggingface_hub import constants
-    except ImportError:
-        yield
-        return
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not _reachable(constants.ENDPOINT)
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def _reachable(address: str) -> bool:
-    """Whether the host has an address at all; a proxy would know better than we do."""
-    if urllib.request.getproxies():
-        return True
-    try:
-        socket.getaddrinfo(urlsplit(address).hostname, 443)
-    except OSError:
-        return False
-    return True

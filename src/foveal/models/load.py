@@ -11,7 +11,7 @@ from torch import nn
 
 from foveal.engine.keywords import checked
 from foveal.errors import ModelError, UnknownModel
-from foveal.models import from_factory, from_timm, from_torchvision
+from foveal.models import from_exported, from_factory, from_onnx, from_timm, from_torchvision, from_transformers
 from foveal.models.kinds import soundness
 from foveal.models.labels import checked_labels, read_labels
 from foveal.models.own_task import SAID
@@ -22,7 +22,7 @@ from foveal.models.weight_files import PICKLED, check_file, fill, head_size, rea
 from foveal.storage.reading import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -57,9 +57,12 @@ def load_model(
         "parts"                     a small classifier that ships with it and decides by ranked parts: drawn birds
         "timm:resnet50"             a network of timm; "timm:resnet50.a1_in1k" picks its weights
         "torchvision:resnet50"      the same for torchvision; "torchvision:resnet50.IMAGENET1K_V1"
+        "hf:microsoft/resnet-50"    an image classifier of transformers, on the Hugging Face hub or "hf:a/folder"
+        "net.onnx"                  an ONNX file, made into a network of torch and compared with ONNX Runtime
+        "net.pt2"                   a program of torch.export
         "shells.safetensors"        weights with a sidecar shells.json beside them (`foveal help models`)
         "package.module:factory"    what the factory returns when called: an nn.Module or a Model
-        "path/to/net.py:factory"    the same, from a file
+        "path/to/net.py:factory"    the same, from a file; a function that takes images is explained itself
 
     weights         a local .safetensors or .pth file, instead of a download; a sidecar beside it is used.
     pretrained      False builds timm's and torchvision's networks with random weights, and notes it.
@@ -69,7 +72,7 @@ def load_model(
                     "embedding", "regions" or "boxes" (`foveal help guide`).
     device          where to put the network; None leaves it on the CPU.
 
-    Raises ModelError, or MissingExtra if timm or torchvision is wanted and not installed.
+    Raises ModelError, or MissingExtra if a library is wanted that is not installed.
 
     >>> load_model("demo").labels[:2]                   # doctest: +SKIP
     ('Coral Spoonbill', 'Coral Ibis')
@@ -85,6 +88,8 @@ def load_model(
         model = replace(_from_weights(BUNDLED[asked], file), name=asked)
     elif asked.endswith(".safetensors"):
         model = _from_weights(Path(asked), file)
+    elif build := _whole(asked):
+        model = _from_whole(asked, file, build, pretrained=pretrained)
     else:
         model = _from_architecture(asked, file, pretrained=pretrained)
     if labels is not None:
@@ -112,6 +117,27 @@ def _from_weights(path: Path, weights: Path | None) -> Model:
         raise ModelError(f"The sidecar of {path} is of other weights: save both again by save_model.")
     from_factory.check_harmless(sidecar.architecture, path)
     return _filled(sidecar.architecture, sidecar, path)
+
+
+def _whole(spec: str) -> Callable[[bool], Model] | None:
+    """What makes a model that brings its own weights, given whether to use them; None for other names."""
+    name = spec.removeprefix("hf:")
+    if name != spec or from_transformers.is_folder(spec):
+        return lambda pretrained: from_transformers.build(name, pretrained=pretrained)
+    if spec.endswith(".onnx"):
+        return lambda pretrained: from_onnx.build(Path(spec))
+    if spec.endswith(".pt2"):
+        return lambda pretrained: from_exported.build(Path(spec))
+    return None
+
+
+def _from_whole(spec: str, weights: Path | None, build: Callable[[bool], Model], *, pretrained: bool) -> Model:
+    if weights is not None:
+        raise ModelError(
+            f"{spec} brings its own weights: leave out {weights}, or name an architecture to fill with it."
+        )
+    model = build(pretrained)
+    return model if pretrained or spec.endswith((".onnx", ".pt2")) else model.noted(RANDOM)
 
 
 def _from_architecture(spec: str, path: Path | None, *, pretrained: bool) -> Model:
@@ -178,8 +204,8 @@ def _check_spec(spec: str) -> None:
     if not colon or not before or not after:
         raise UnknownModel(
             f"No model is called {spec!r}: write 'demo', 'embed', 'parts', 'timm:{after or 'NAME'}', "
-            f"'torchvision:{after or 'NAME'}', 'file.safetensors', 'package.module:factory' "
-            "or 'path/to/file.py:factory'."
+            f"'torchvision:{after or 'NAME'}', 'hf:ORG/NAME', 'file.onnx', 'file.pt2', 'file.safetensors', "
+            "'package.module:factory' or 'path/to/file.py:factory'."
         )
 
 

@@ -14,6 +14,7 @@ from foveal.engine.task import Task, check_task
 from foveal.errors import ModelError, shown
 from foveal.images import Batch
 from foveal.images.preprocessing import Preprocessing
+from foveal.models.black_box import BlackBox, Scorer, classes_of, is_black_box, title
 from foveal.models.labels import checked_labels, own_labels
 from foveal.models.own_task import SAID, own_task
 
@@ -87,16 +88,20 @@ def check_real(module: nn.Module, name: str) -> None:
 
 
 def as_model(
-    model: nn.Module | Model,
+    model: nn.Module | Model | Scorer,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> Model:
     """`model` with what is known about it; what the caller says wins over what the model carries.
 
+    A function that gives scores for images becomes a `BlackBox`.
+
     Raises:
-        ModelError: when it is neither a module nor the result of `load_model`, or the task is none.
+        ModelError: when it is neither a module, nor the result of `load_model`, nor a function, or the task is none.
     """
+    if not isinstance(model, Model) and is_black_box(model):
+        model = boxed(model)
     if isinstance(model, nn.Module):
         own = unwrap(model)
         check_real(own, type(own).__name__)
@@ -107,7 +112,8 @@ def as_model(
         raise ModelError(
             f"cannot explain a {type(model).__name__}: pass an nn.Module, or load one with foveal.load_model({model!r})"
             if isinstance(model, str)
-            else f"cannot explain a {type(model).__name__}: pass an nn.Module or the result of foveal.load_model"
+            else f"cannot explain a {type(model).__name__}: pass an nn.Module, the result of foveal.load_model, or a "
+            "function that gives scores for images (n, c, h, w)"
         )
     check_real(model.module, model.name)
     if preprocessing is None and labels is None and task is None:
@@ -117,6 +123,11 @@ def as_model(
         preprocessing=preprocessing or model.preprocessing,
         labels=model.labels if labels is None else checked_labels(labels),
     ).with_task(task, SAID)
+
+
+def boxed(function: Any, name: str | None = None) -> Model:
+    """A function of images as a model without layers."""
+    return Model(BlackBox(function), name or title(function), labels=classes_of(function))
 
 
 def placed(batch: Batch, module: nn.Module) -> Batch:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from foveal.errors import ModelError, UnknownModel, printable, shown
+from foveal.errors import FovealError, ModelError, UnknownModel, printable, shown
 from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def building(spec: str, arguments: Mapping[str, object], *, fetching: bool) -> I
         torch.manual_seed(0)
         try:
             yield
+        except FovealError:
+            raise
         except (OSError, RuntimeError) as error:
             if fetching:
                 raise _unfetched(spec, error) from error

@@ -86,7 +86,9 @@ class Propagation(RulesMode):
         return result
 
     def _batch_norm(self, func: Any, args: Any, kwargs: Any) -> Tensor:
-        x, mean, variance, weight, bias, training, _, eps = _arguments(_BATCH_NORM, args, kwargs)
+        names = _TORCH_BATCH_NORM if func is torch.batch_norm else _BATCH_NORM
+        given = dict(zip(names, _arguments(names, args, kwargs), strict=True))
+        x, mean, variance, weight, bias, training, _, eps = (given[name] for name in _BATCH_NORM)
         if training or mean is None:
             return self._normalized(func, args, kwargs, [0, *range(2, x.ndim)], weight, bias, eps, channel=1)
         scale, shift = affine(mean, variance, weight, bias, eps)
@@ -350,6 +352,7 @@ def _two_features(what: str) -> MethodError:
 _REMEDY = "explain a layer after it, or use a method that follows the derivative, such as hirescam"
 WEIGHING = {*CONVOLUTIONS, *TRANSPOSED, "linear", "matmul", "mm", "bmm", "addmm", "einsum", "baddbmm"}
 _BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+_TORCH_BATCH_NORM = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps")
 _INSTANCE_NORM = ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps")
 _LAYER_NORM = ("input", "normalized_shape", "weight", "bias", "eps")
 _GROUP_NORM = ("input", "num_groups", "weight", "bias", "eps")
