@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from foveal.attribution.context import Context
     from foveal.attribution.perturbation import Progress
+    from foveal.attribution.tiling import Corner
     from foveal.engine.select import LayerSpec
     from foveal.images import ImageLike, Preprocessing
-    from foveal.images.place import Size
     from foveal.methods import MethodLike
     from foveal.models.model import Model
     from foveal.targets import TargetLike, Task
@@ -158,7 +158,7 @@ class _Tiles:
     context: Context
     request: MethodRequest
     source: TileSource
-    side: Size
+    side: Corner
     batch: int
     progress: Progress | None
 
@@ -176,9 +176,9 @@ class _Tiles:
                 f"tiles cannot be put together by the map of {layer}, which is turned or mirrored: name another"
             )
         place = inside.scaled((self.side[0] / size[0], self.side[1] / size[1]))
-        return TileGrid.over(self.source.size, self.side, cells, place.step, overlap), place
+        return TileGrid.over(self.source.size, self.side, cells, (place.step[0], place.step[1]), overlap), place
 
-    def explained(self, grid: TileGrid) -> Iterator[tuple[list[Size], Attributions]]:
+    def explained(self, grid: TileGrid) -> Iterator[tuple[list[Corner], Attributions]]:
         """A few tiles at a time: the first cells of each, and what was found."""
         for corners, x in self._batches(grid, "explaining tiles"):
             yield corners, self._attributions(x)
@@ -195,7 +195,7 @@ class _Tiles:
             return None
         return Class(int(pooled_scores(torch.cat(scores), pooling).argmax()))
 
-    def _batches(self, grid: TileGrid, doing: str) -> Iterator[tuple[list[Size], Tensor]]:
+    def _batches(self, grid: TileGrid, doing: str) -> Iterator[tuple[list[Corner], Tensor]]:
         corners, done = grid.corners(), 0
         while some := list(islice(corners, self.batch)):
             tiles = [self.source.tile(*grid.pixel(corner), self.side) for corner in some]
@@ -227,7 +227,7 @@ def _only(images: ImageLike) -> Any:
     return several[0]
 
 
-def _side(source: TileSource, subject: Model, side: int | None) -> Size:
+def _side(source: TileSource, subject: Model, side: int | None) -> Corner:
     """(h, w) of a tile on the image."""
     if side is not None:
         return side, side
@@ -236,7 +236,7 @@ def _side(source: TileSource, subject: Model, side: int | None) -> Size:
     return subject.preprocessing.size
 
 
-def _score(evidence: Attributions, k: int, grid: TileGrid, corner: Size) -> TileScore:
+def _score(evidence: Attributions, k: int, grid: TileGrid, corner: Corner) -> TileScore:
     (top, left), verdict = grid.pixel(corner), evidence.verdict
     box = left, top, left + grid.side[1], top + grid.side[0]
     if verdict is None:

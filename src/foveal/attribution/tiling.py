@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from foveal.images.place import Pair, Size
+Corner: TypeAlias = "tuple[int, int]"
+"""(y, x), or a height and a width."""
 
 TilePooling: TypeAlias = Literal["mean", "max", "logsumexp"]
 POOLINGS: tuple[TilePooling, ...] = ("mean", "max", "logsumexp")
@@ -41,13 +42,13 @@ class TileGrid:
         starts: the first cell of each row of tiles, and of each column, on the lattice.
     """
 
-    side: Size
-    cells: Size
-    step: Pair
+    side: Corner
+    cells: Corner
+    step: tuple[float, float]
     starts: tuple[tuple[int, ...], tuple[int, ...]]
 
     @classmethod
-    def over(cls, picture: Size, side: Size, cells: Size, step: Pair, overlap: float) -> TileGrid:
+    def over(cls, picture: Corner, side: Corner, cells: Corner, step: tuple[float, float], overlap: float) -> TileGrid:
         """The fewest tiles that overlap by at least this share of their side and leave no cell out.
 
         Raises:
@@ -67,21 +68,21 @@ class TileGrid:
         return len(self.starts[0]) * len(self.starts[1])
 
     @property
-    def size(self) -> Size:
+    def size(self) -> Corner:
         """(h, w) of the lattice."""
         return self.starts[0][-1] + self.cells[0], self.starts[1][-1] + self.cells[1]
 
     @property
-    def stride(self) -> Size:
+    def stride(self) -> Corner:
         """Cells from one tile to the next."""
         h, w = ((s[1] - s[0]) if len(s) > 1 else n for s, n in zip(self.starts, self.cells, strict=True))
         return h, w
 
-    def corners(self) -> Iterator[Size]:
+    def corners(self) -> Iterator[Corner]:
         """(row, column) of the first cell of each tile, row by row."""
         return ((row, column) for row in self.starts[0] for column in self.starts[1])
 
-    def pixel(self, corner: Size) -> Size:
+    def pixel(self, corner: Corner) -> Corner:
         """Where a tile begins on the picture, (top, left)."""
         return round(corner[0] * self.step[0]), round(corner[1] * self.step[1])
 
@@ -112,7 +113,7 @@ class StitchedMap:
         self._sum = torch.zeros(grid.size, dtype=torch.float64)
         self._weight = torch.zeros(grid.size, dtype=torch.float64)
 
-    def add(self, map: Float[Tensor, "h w"], corner: Size, score: float) -> None:
+    def add(self, map: Float[Tensor, "h w"], corner: Corner, score: float) -> None:
         """One more tile."""
         at = _window(self._grid, corner)
         self._sum[at] += self._weights * map.double()
@@ -131,7 +132,7 @@ class PooledMap:
         self._sum = torch.zeros(grid.size, dtype=torch.float64)
         self._largest, self._total = -math.inf, 0.0
 
-    def add(self, map: Float[Tensor, "h w"], corner: Size, score: float) -> None:
+    def add(self, map: Float[Tensor, "h w"], corner: Corner, score: float) -> None:
         """One more tile."""
         at = _window(self._grid, corner)
         if self._pooling == "mean":
@@ -162,6 +163,6 @@ def pooled_scores(scores: Tensor, pooling: TilePooling) -> Tensor:
     return scores.mean(0) if pooling == "mean" else scores.amax(0)
 
 
-def _window(grid: TileGrid, corner: Size) -> tuple[slice, slice]:
+def _window(grid: TileGrid, corner: Corner) -> tuple[slice, slice]:
     (row, column), (h, w) = corner, grid.cells
     return slice(row, row + h), slice(column, column + w)
