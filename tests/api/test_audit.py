@@ -54,10 +54,10 @@ def test_what_must_be_asked_alone() -> None:
 
 def test_one_pass_decides_and_every_area_is_one_copy() -> None:
     network = tiny().eval()
-    why = foveal.explain(network, X, method="gradcam")
+    why = foveal.explain(network, X, method="gradcam", task="classes")
     sizes = counted(network)
-    (test,) = foveal.audit(network, X, explanations=why, draws=5)
+    (test,) = foveal.audit(network, X, explanations=why, draws=5, task="classes")
     assert len(test.others) == 5 and sum(sizes) == 1 + 6
     sizes.clear()
-    (test,) = foveal.audit(network, X, explanations=why)
+    (test,) = foveal.audit(network, X, explanations=why, task="classes")
     assert len(test.others) == 12 and sum(sizes) == 1 + 13

@@ -65,7 +65,7 @@ def test_a_true_map_beats_a_false_one_and_all_baseline_maps(no_trace: NoTrace) -
             model, x, 0, explanations={"true": truth, "false": 1 - truth}, metrics=["usual", "object"],
             masks=[inside, inside],
             setting=QUICK, labels=["bright", "dark"], baseline_maps=("random", "center", "edges", "constant"),
-        )  # fmt: skip
+        task="classes")  # fmt: skip
     assert scores.methods == ("true", "false", "(random)", "(center)", "(edges)", "(constant)")
     for metric in ("deletion", "insertion", "drop", "drop_in_deletion", "road", "pointing", "energy", "roc_area"):
         assert scores.best(metric) == "true", metric
@@ -81,7 +81,9 @@ def test_a_true_map_beats_a_false_one_and_all_baseline_maps(no_trace: NoTrace) -
 
 def test_values_are_those_of_the_functions_and_forwards_are_counted() -> None:
     model, (x, truth) = Patch().eval(), patched(1)
-    scores = foveal.measure(model, x, 0, explanations=truth, metrics=USUAL, baseline_maps=False, setting=QUICK)
+    scores = foveal.measure(
+        model, x, 0, explanations=truth, metrics=USUAL, baseline_maps=False, setting=QUICK, task="classes"
+    )
     alone = deletion(
         lambda z: model(z).softmax(1)[:, 0], x, torch.nn.functional.adaptive_avg_pool2d(truth, 8)[0], steps=6
     )
@@ -89,7 +91,13 @@ def test_values_are_those_of_the_functions_and_forwards_are_counted() -> None:
     # For each curve its five steps and what stands there at its empty end; masks, ROAD and squares.
     assert scores.forwards == 6 + 6 + 2 + 4 + 6
     mixed = foveal.measure(
-        model, torch.cat([x, x.flip(3)]), 0, explanations=torch.cat([truth, truth]), baseline_maps=False, setting=QUICK
+        model,
+        torch.cat([x, x.flip(3)]),
+        0,
+        explanations=torch.cat([truth, truth]),
+        baseline_maps=False,
+        setting=QUICK,
+        task="classes",
     )
     assert mixed.values["map"]["road"][0] == pytest.approx(scores.values["map"]["road"][0], abs=1e-5)
 
@@ -109,7 +117,7 @@ def test_decisions_pinned_to_the_whole_picture(target: Any, no_trace: NoTrace) -
     if isinstance(target, foveal.Margin):
         assert asked[1].whole == pytest.approx(float((logits[1, 0] - logits[1, 1]).sigmoid()), abs=1e-5)
     with perturbed_scores(prepare(model, x, target), "score") as asked:
-        plain = foveal.explain(model, x, target, method="gradient").score
+        plain = foveal.explain(model, x, target, method="gradient", task="classes").score
         assert plain is not None and [q.whole for q in asked] == pytest.approx(plain.tolist(), abs=1e-5)
 
 
@@ -164,20 +172,26 @@ def test_a_vote_nobody_is_left_for_has_share_zero() -> None:
 
 def test_results_say_what_they_explain_and_methods_share_a_pass() -> None:
     model, x = tiny(4), torch.randn(2, 3, 16, 16)
-    why = foveal.explain(model, x, foveal.Margin([0, 1], 2), method="hirescam")
-    flow = foveal.flow(model, x, foveal.Class([0, 1]))
-    scores = foveal.measure(model, x, explanations=why, metrics="deletion", baseline_maps=("random",), setting=QUICK)
+    why = foveal.explain(model, x, foveal.Margin([0, 1], 2), method="hirescam", task="classes")
+    flow = foveal.flow(model, x, foveal.Class([0, 1]), task="classes")
+    scores = foveal.measure(
+        model, x, explanations=why, metrics="deletion", baseline_maps=("random",), setting=QUICK, task="classes"
+    )
     assert scores.target == ("class 0 − class 2", "class 1 − class 2") and scores.methods == ("hirescam", "(random)")
-    layers = foveal.measure(model, x, explanations=flow, layer="all", metrics="gini", baseline_maps=False)
+    layers = foveal.measure(
+        model, x, explanations=flow, layer="all", metrics="gini", baseline_maps=False, task="classes"
+    )
     assert layers.methods == tuple(f"naflow:mode=exact at {layer}" for layer in flow.layers)
-    named = foveal.measure(model, x, explanations=["gradcam", "gradcam"], metrics="gini", baseline_maps=False)
+    named = foveal.measure(
+        model, x, explanations=["gradcam", "gradcam"], metrics="gini", baseline_maps=False, task="classes"
+    )
     assert named.methods == ("gradcam", "gradcam 2")
-    similar = foveal.explain(model, x, foveal.Similar(x[:1]), method="gradcam")
+    similar = foveal.explain(model, x, foveal.Similar(x[:1]), method="gradcam", task="classes")
     with pytest.raises(TargetError, match="pass the same target"):
-        foveal.measure(model, x, explanations=similar)
-    assert foveal.measure(model, x, foveal.Similar(x[:1]), explanations=similar, metrics="gini").values["gradcam"][
-        "gini"
-    ]
+        foveal.measure(model, x, explanations=similar, task="classes")
+    assert foveal.measure(model, x, foveal.Similar(x[:1]), explanations=similar, metrics="gini", task="classes").values[
+        "gradcam"
+    ]["gini"]
 
 
 def test_trees_and_parts_are_measured_like_maps(tmp_path: Path) -> None:
@@ -321,6 +335,7 @@ def test_hiding_the_patch_costs_more_than_hiding_others(no_trace: NoTrace) -> No
             explanations={"true": truth, "false": truth.roll(16, 1)},
             area=0.0625,
             labels=["bright", "dark"],
+            task="classes",
         )
     assert len(found) == 4 and found[0].method == "true"
     assert found[0].effect > 0.15 and found[0].beats > 0.9 and abs(found[2].effect) < 0.05

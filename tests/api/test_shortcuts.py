@@ -70,8 +70,8 @@ def test_the_network_trained_on_the_shortcut_split_is_flagged_and_the_control_is
     pictures, classes = [e.image for e in examples], [e.target for e in examples]
     astray, control = trained("shortcut"), trained("classes")
     with no_trace(astray.module):
-        found = foveal.shortcuts(astray, pictures, classes, hosts=3)
-    fine = foveal.shortcuts(control, pictures, classes, hosts=3)
+        found = foveal.shortcuts(astray, pictures, classes, hosts=3, task="classes")
+    fine = foveal.shortcuts(control, pictures, classes, hosts=3, task="classes")
     assert len(found.flagged) >= 2 and "seems to use a shortcut" in found.summary, str(found)
     assert not fine.flagged and "no shortcut" in fine.summary, str(fine)
     assert sorted(i for one in found.suspects for group in one.groups for i in group.pictures) == list(range(48))
@@ -105,7 +105,7 @@ def colored(n: int = 24) -> tuple[Tensor, list[int]]:
 @pytest.mark.parametrize("frame", [True, False])
 def test_who_looks_at_the_frame_is_found_out(frame: bool) -> None:
     x, classes = colored()
-    found = foveal.shortcuts(Frame(frame=frame).eval(), x, classes, method="inputxgradient")
+    found = foveal.shortcuts(Frame(frame=frame).eval(), x, classes, method="inputxgradient", task="classes")
     assert len(found.suspects) == 3 and all(one.flagged == frame for one in found.suspects)
     for one in found.suspects:
         assert one.tells == (1 if frame else pytest.approx(0.5, abs=0.25))
@@ -126,11 +126,11 @@ def test_chances_are_those_of_dealt_classes() -> None:
 def test_too_few_pictures_are_refused() -> None:
     x, classes = colored(4)
     with pytest.raises(ImageError, match="at least two classes"):
-        foveal.shortcuts(Frame(frame=True), x, classes)
+        foveal.shortcuts(Frame(frame=True), x, classes, task="classes")
     with pytest.raises(ImageError, match="give one class for each image"):
-        foveal.shortcuts(Frame(frame=True), x, classes[:2])
+        foveal.shortcuts(Frame(frame=True), x, classes[:2], task="classes")
     with pytest.raises(MethodError, match="ring="):
-        foveal.shortcuts(Frame(frame=True), x, classes, ring=0.5)
+        foveal.shortcuts(Frame(frame=True), x, classes, ring=0.5, task="classes")
 
 
 def test_the_command_reads_folders_of_classes(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def network(request: pytest.FixtureRequest) -> nn.Module:
 def test_a_planted_square_is_marked_where_it_is(network: nn.Module, method: str, no_trace: NoTrace) -> None:
     x = planted()
     with no_trace(network):
-        why = foveal.explain(network, x, 1, method=method, layer="trunk")
+        why = foveal.explain(network, x, 1, method=method, layer="trunk", task="classes")
     cells = describe(network, x).place(network, "trunk")
     assert not isinstance(cells, str)
     place = Place(*cells)
@@ -157,7 +157,7 @@ def warped() -> nn.Module:
 
 
 def test_one_note_says_what_is_not_known() -> None:
-    why = foveal.explain(warped(), planted(), 1, method="hirescam", layer=["trunk.2", "trunk.3"])
+    why = foveal.explain(warped(), planted(), 1, method="hirescam", layer=["trunk.2", "trunk.3"], task="classes")
     (note,) = [note for note in why.notes if "not known" in note]
     assert "trunk.2, trunk.3" in note
     assert "grid_sampler_2d" in note
@@ -170,10 +170,10 @@ def test_one_note_says_what_is_not_known() -> None:
 def test_every_verb_says_it(verb: str) -> None:
     model, x = warped(), planted()
     found: Any = {
-        "flow": lambda: foveal.flow(model, x, 1),
-        "parts": lambda: foveal.parts(model, x, 1),
+        "flow": lambda: foveal.flow(model, x, 1, task="classes"),
+        "parts": lambda: foveal.parts(model, x, 1, task="classes"),
         "match": lambda: foveal.match(model, x, x),
-        "compare": lambda: foveal.compare(model, x, 1, methods=["gradcam", "hirescam"])[1],
+        "compare": lambda: foveal.compare(model, x, 1, methods=["gradcam", "hirescam"], task="classes")[1],
     }[verb]()
     assert sum("is not known" in note for note in found.notes) == 1
 
@@ -189,7 +189,7 @@ def test_a_border_without_cells_is_said() -> None:
 
 def test_padded_networks_tile_the_picture_as_ever() -> None:
     model = Planted(*TRUNKS["padded and strided"]()).eval()
-    why = foveal.explain(model, planted(), 1, method="hirescam", layer="trunk")
+    why = foveal.explain(model, planted(), 1, method="hirescam", layer="trunk", task="classes")
     assert not why.where
     assert not any("is not known" in note or "drawn" in note for note in why.notes)
 
@@ -421,7 +421,7 @@ class Pairs(nn.Module):
 
 def test_a_network_that_takes_two_images_at_once_is_followed_with_both() -> None:
     x = torch.cat([planted(), planted()])
-    why = foveal.explain(Pairs().eval(), x, 1, method="hirescam", layer="trunk")
+    why = foveal.explain(Pairs().eval(), x, 1, method="hirescam", layer="trunk", task="classes")
     assert why.where and not any("is not known" in note for note in why.notes)
 
 

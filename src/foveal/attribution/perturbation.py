@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.attribution.folded import FoldedForwards
 from foveal.attribution.passes import outcome_of
 from foveal.attribution.placing import whereabouts
 from foveal.attribution.rounded import agreeing
@@ -223,7 +222,7 @@ class PerturbationScorer:
     def outcome(self, x: Float[Tensor, "k c h w"]) -> ModelOutput:
         """What the network makes of these inputs, as far as the decision may look."""
         if not self._rounded:
-            return self._outcome(x) if self._target.layers or self._context.mode else self._folded(x, self._outcome)
+            return self._outcome(x)
         with bfloat16(x.device):
             outcome = self._outcome(channels_last(x))
         return replace(outcome, output=single(outcome.output), activations=single(outcome.activations))
@@ -244,10 +243,6 @@ class PerturbationScorer:
         with self._under():
             output = output_of(self.model, given, gradient=torch.is_grad_enabled())
         return self._context.outcome(output, {})
-
-    @cached_property
-    def _folded(self) -> FoldedForwards:
-        return FoldedForwards(self.model, self.x)
 
     def load(self, *about: Hashable, graph: bool = False) -> Load:
         """What a whole forward of one copy makes of memory; with a `graph`, what it keeps for a backward pass too."""

@@ -40,11 +40,6 @@ def only_read(modules: Sequence[nn.Module]) -> bool:
     return all(map(_known, {*map(type, modules)})) and all(map(_known, [*own, *hooks, *_global_hooks()]))
 
 
-def is_hooked(modules: Sequence[nn.Module]) -> bool:
-    """Whether somebody looks into the forward of these modules, or changes it."""
-    return any(m._forward_pre_hooks or m._forward_hooks for m in modules) or bool(_global_hooks())
-
-
 def _hooks(module: nn.Module) -> list[Callable[..., Any]]:
     return [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
 
