@@ -21,7 +21,7 @@ TARGETS = {
     "against": lambda: foveal.Against(k=2),
     "corpus": lambda: foveal.Corpus(LIKE, UNLIKE),
 }
-SLOW = {"opticam": "opticam:steps=2", "rise": "rise:masks=16"}
+SLOW = {"opticam": "opticam:steps=2", "rise": "rise:count=16"}
 NOT = {  # and why
     ("fam", "group"): "similarities", ("fam", "against"): "similarities",
     ("cam", "group"): "Logsumexp", ("cam", "corpus"): "linear layers",

@@ -65,7 +65,8 @@ def test_a_true_map_beats_a_false_one_and_all_baseline_maps(no_trace: NoTrace) -
             model, x, 0, explanations={"true": truth, "false": 1 - truth}, metrics=["usual", "object"],
             masks=[inside, inside],
             setting=QUICK, labels=["bright", "dark"], baseline_maps=("random", "center", "edges", "constant"),
-        task="classes")  # fmt: skip
+            task="classes",
+        )  # fmt: skip
     assert scores.methods == ("true", "false", "(random)", "(center)", "(edges)", "(constant)")
     for metric in ("deletion", "insertion", "drop", "drop_in_deletion", "road", "pointing", "energy", "roc_area"):
         assert scores.best(metric) == "true", metric
@@ -106,7 +107,7 @@ def test_values_are_those_of_the_functions_and_forwards_are_counted() -> None:
 def test_decisions_pinned_to_the_whole_picture(target: Any, no_trace: NoTrace) -> None:
     torch.manual_seed(3)
     model, x = tiny(2), torch.randn(3, 3, 16, 16)
-    with no_trace(model), perturbed_scores(prepare(model, x, target)) as asked:
+    with no_trace(model), perturbed_scores(prepare(model, x, target, task="classes")) as asked:
         assert len(asked) == 3
         for i, question in enumerate(asked):
             assert float(question(x[i : i + 1])[0]) == pytest.approx(question.whole, abs=1e-6)
@@ -116,14 +117,14 @@ def test_decisions_pinned_to_the_whole_picture(target: Any, no_trace: NoTrace) -
         assert asked[1].whole == pytest.approx(float(logits.softmax(1).max(1).values[1]), abs=1e-5)
     if isinstance(target, foveal.Margin):
         assert asked[1].whole == pytest.approx(float((logits[1, 0] - logits[1, 1]).sigmoid()), abs=1e-5)
-    with perturbed_scores(prepare(model, x, target), "score") as asked:
+    with perturbed_scores(prepare(model, x, target, task="classes"), "score") as asked:
         plain = foveal.explain(model, x, target, method="gradient", task="classes").score
         assert plain is not None and [q.whole for q in asked] == pytest.approx(plain.tolist(), abs=1e-5)
 
 
 def test_the_class_is_that_of_the_clean_picture_also_when_copies_change_their_mind() -> None:
     model, (x, _) = Patch().eval(), patched(1)
-    with perturbed_scores(prepare(model, 2 * x, None)) as asked:
+    with perturbed_scores(prepare(model, 2 * x, None, task="classes")) as asked:
         assert asked[0].label == "class 0" and asked[0].whole > 0.5 and float(asked[0](0 * x)[0]) < 0.5
 
 
@@ -340,8 +341,11 @@ def test_hiding_the_patch_costs_more_than_hiding_others(no_trace: NoTrace) -> No
     assert len(found) == 4 and found[0].method == "true"
     assert found[0].effect > 0.15 and found[0].beats > 0.9 and abs(found[2].effect) < 0.05
     assert found[0].summary.startswith("hiding what this map marks (") and "of bright (0) by" in found[0].summary
-    assert "an equal area at random, by" in found[0].summary and str(found).count("\n") == 4
-    assert len(found.notes) == 1 and "read as logits of 2 classes" in found.notes[0]
+    assert "an equal area at random, by" in found[0].summary and str(found).count("\n") == 3
+    assert not found.notes
+    unknown = foveal.audit(model, x, 0, explanations={"true": truth}, area=0.0625)
+    assert unknown[0].of == "score" and "lowers the score of output 0" in unknown[0].summary
+    assert len(unknown.notes) == 1 and "is not known" in unknown.notes[0] and str(unknown).count("\n") == 2
 
 
 def test_other_places_have_the_same_shape_and_the_sentence_knows_nothing_from_something() -> None:

@@ -82,7 +82,7 @@ def measured(model: nn.Module, precision: Any, n: int = 1, **more: Any) -> fovea
     maps = torch.linspace(0, 1, 64).view(1, 8, 8).expand(n, 8, 8)
     return foveal.measure(
         model, pictures(n), 0, explanations={"up": maps, "down": -maps}, metrics=METRICS, setting=SETTING,
-        baseline_maps=["center"], precision=precision, **more,
+        baseline_maps=["center"], precision=precision, task="classes", **more,
     )  # fmt: skip
 
 

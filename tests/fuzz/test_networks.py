@@ -85,8 +85,9 @@ def test_what_must_be_true_of_every_explanation(share: int, no_trace: NoTrace, t
             continue
         answered += 1
         check(net, x, why, what)
-        # The class that was predicted is asked of each image alone.
-        same: Any = why.target_spec.get("index") if target is None else None
+        # The class that was predicted is asked of each image alone; a value is the same of every image.
+        predicted = target is None and why.target_spec["kind"] == "class"
+        same: Any = why.target_spec["index"] if predicted else None
         again = explain(net, x, target, method, **options)
         assert again is not None and all(torch.equal(again.maps[at], why.maps[at]) for at in why.layers), what
         for i in range(len(x)):
@@ -131,6 +132,8 @@ def check(net: Any, x: Tensor, why: foveal.Explanation, what: str) -> None:
 def pinned(why: foveal.Explanation) -> Any:
     """What was decided."""
     spec: Any = why.target_spec
+    if spec["kind"] == "value":
+        return foveal.Value(spec["index"], spec["direction"], spec["reference"])
     if spec["kind"] == "margin":
         return foveal.Margin(spec["a"], spec["b"])
     return foveal.Class(spec["index"], of=spec.get("of", "logit"))

@@ -138,10 +138,10 @@ def test_more_maps_cost_less_than_as_many_images() -> None:
     model: nn.Module = tiny(3)
     x, maps = picture(), torch.stack(maps_of(3))
     setting = EvaluationSettings(steps=7, grid=(8, 8), samples=9)
-    one = foveal.measure(model, x, 0, explanations=maps[:1], baseline_maps=False, setting=setting)
+    one = foveal.measure(model, x, 0, explanations=maps[:1], baseline_maps=False, setting=setting, task="classes")
     three = foveal.measure(
         model, x, 0, explanations={str(k): map[None] for k, map in enumerate(maps)}, baseline_maps=False,
-        setting=setting,
+        setting=setting, task="classes",
     )  # fmt: skip
     shared, own = 2 + 9, 6 + 6 + 2 + 10
     assert (one.forwards, three.forwards) == (shared + own, shared + 3 * own)

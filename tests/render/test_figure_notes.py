@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import torch
+
 from foveal.render.figure_notes import figure_notes
+from foveal.targets.heads import read_head
 from tests.results.test_explanation import explanation
 
 ALL = "photo: reduced 16 times"
@@ -25,7 +28,9 @@ def test_notes_that_differ_in_numbers_name_the_photo_and_the_method() -> None:
 
 
 def test_advice_is_left_out() -> None:
-    note = "the network's one number was read as a logit: if that is so, say task='classes'"
+    (note,) = read_head(torch.zeros(1, 1)).notes(("healthy", "pneumonia"))
+    assert "task=" in note
     assert figure_notes([((one(0, "gradcam", note),), 0)], []) == [  # type: ignore[list-item]
-        "The network's one number was read as a logit."
+        "What the network's one number means is not known, so no probability is given; it was read as a logit, pneumonia "
+        "where it is above 0 and healthy below."
     ]

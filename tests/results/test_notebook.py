@@ -30,6 +30,7 @@ HOSTILE = '<script>alert(1)</script><img src="http://evil" onerror="alert(2)">'
 FIGURES: dict[str, Callable[[Any], Image.Image]] = {  # where a notebook shows another than the usual figure
     "flow": lambda flow: flow.figure("strip"),
     "explanation": lambda why: why.overlay(1, layer="late", size=320, sign=one_sign(why)),
+    "tiles": lambda tiles: tiles.overlay(size=320, sign=one_sign(tiles)),
 }
 TABLES = {"scores"}  # shown as a table, without an image
 

@@ -24,7 +24,8 @@ def tiles(
     source: options.ClassifierOptions,
     question: options.TargetOptions,
     method: Annotated[
-        str, typer.Option("--method", metavar="METHOD", help="A method, see `foveal methods`; or my.py:mine.")
+        str,
+        typer.Option("--method", "--methods", metavar="METHOD", help="A method, see `foveal methods`; or my.py:mine."),
     ] = "gradcam",
     layer: options.Layer = None,
     side: Annotated[

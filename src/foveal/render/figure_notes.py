@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from foveal.render.drawable import Maps
 
-ADVICE = ": if that is so, say "
+ADVICE = ": pass task="
 FOR_THE_KEYBOARD = re.compile(rf"{ADVICE}.*|: if the image should not be so flat, .*", re.DOTALL)
 """What tells a person at the keyboard what to do next; readers of a figure cannot."""
 NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
