@@ -50,7 +50,7 @@ VERBS: dict[str, Callable[[Tiny], Any]] = {
     ),
     "audit": lambda net: torch.tensor([one.marked for one in foveal.audit(net, X, 1, explanations="gradcam", draws=3)]),
     "sanity": lambda net: torch.tensor(foveal.sanity(net, X, 1, steps=2).checked["gradcam"].stability),
-    "shortcuts": lambda net: foveal.shortcuts(net, MANY, [0, 1] * 4).maps,
+    "shortcuts": lambda net: foveal.shortcuts(net, MANY, [0, 1] * 4, task="classes").maps,
 }
 
 

@@ -213,7 +213,7 @@ def test_one_answer_for_many_images() -> None:
     with pytest.raises(FovealError, match="1 score came out for 3 images"):
         foveal.explain(built(First), pictures(3, 3), 1)
     with pytest.raises(ModelError, match="returned 1 score"):
-        foveal.shortcuts(built(First), pictures(8, 3), [0, 1] * 4)
+        foveal.shortcuts(built(First), pictures(8, 3), [0, 1] * 4, task="classes")
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def test_asking_does_not_write_into_the_picture(no_trace: NoTrace) -> None:
     foveal.audit(net, x, 1, explanations="gradcam", draws=2)
     foveal.sanity(net, x, 1, steps=2)
     foveal.match(net, x[:1], x)
-    foveal.shortcuts(net, torch.cat([x] * 4), [0, 1] * 4)
+    foveal.shortcuts(net, torch.cat([x] * 4), [0, 1] * 4, task="classes")
     assert torch.equal(x, kept)
 
 

@@ -116,7 +116,7 @@ def test_id2label(given: object, labels: tuple[str, ...] | None) -> None:
     net = transformer(given).eval()
     x = torch.randn(1, 1, 8, 8)
     words = foveal.explain(net, x, 2).target[0]
-    assert words == (f"{labels[2]} (2)" if labels else "class 2")
+    assert words == (f"{labels[2]} (2)" if labels else "output 2")
     if labels:
         assert torch.equal(foveal.explain(net, x, labels[1]).map, foveal.explain(net, x, 1).map)
     mine = foveal.explain(net, x, 2, labels=["x", "y", "z"])
@@ -316,4 +316,4 @@ def test_modules_that_name_themselves_oddly() -> None:
     net = Odd(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
     for kind in (AttributeError, RuntimeError, KeyError):
         net.kind = kind
-        assert foveal.explain(net, torch.randn(1, 3, 8, 8), 1).target == ("class 1",)
+        assert foveal.explain(net, torch.randn(1, 3, 8, 8), 1).target == ("output 1",)

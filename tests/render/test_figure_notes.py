@@ -30,7 +30,8 @@ def test_notes_that_differ_in_numbers_name_the_photo_and_the_method() -> None:
 def test_advice_is_left_out() -> None:
     (note,) = read_head(torch.zeros(1, 1)).notes(("healthy", "pneumonia"))
     assert "task=" in note
-    assert figure_notes([((one(0, "gradcam", note),), 0)], []) == [  # type: ignore[list-item]
-        "What the network's one number means is not known, so no probability is given; it was read as a logit, pneumonia "
-        "where it is above 0 and healthy below."
-    ]
+    (said,) = figure_notes([((one(0, "gradcam", note),), 0)], [])  # type: ignore[list-item]
+    assert said == (
+        "What the network's one number means is not known, so no probability is given; it was read as a logit, "
+        "pneumonia where it is above 0 and healthy below."
+    )

@@ -61,7 +61,7 @@ def test_an_axis_of_one_cell_changes_no_measure(axes: int) -> None:
     metrics = ["deletion", "insertion", "drop", "increase", "complexity"]
     side = (16,) * axes
     setting, thick = (foveal.metrics.EvaluationSettings(steps=16, grid=grid) for grid in (side, (1, *side)))
-    asked = {"explanations": "hirescam", "metrics": metrics, "baseline_maps": ["center"]}
+    asked = {"explanations": "hirescam", "metrics": metrics, "baseline_maps": ["center"], "task": "classes"}
     one = foveal.measure(plain, x, 1, setting=setting, **asked)
     other = foveal.measure(thin, x[:, :, None], 1, setting=thick, **asked)
     for metric in metrics:
