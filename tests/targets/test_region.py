@@ -171,7 +171,7 @@ def test_segmentation_networks_of_torchvision(name: str, no_trace: NoTrace) -> N
     torch.manual_seed(0)
     segmentation: Any = import_torchvision().models.segmentation
     model = awake(getattr(segmentation, name)(weights=None, weights_backbone=None, num_classes=4)).eval()
-    assert own_task(model) == "regions"
+    assert own_task(model) == ("regions", "a segmenter of torchvision")
     x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))
     with no_trace(model):
         why = foveal.explain(model, x, method="hirescam")

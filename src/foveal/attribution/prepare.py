@@ -14,7 +14,6 @@ from foveal.attribution.each_label import row_a_label
 from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
-from foveal.images.array_file import is_array_file, load_array_files
 from foveal.models.black_box import Scorer
 from foveal.models.drawn_world import marked
 from foveal.models.model import Model, as_model, placed, state_notes
@@ -66,10 +65,12 @@ def read(subject: Model, images: ImageLike | Batch) -> Batch:
     """
     files = [images] if isinstance(images, str | PathLike) else images
     axes = space_axes(subject.module)
-    if axes != 2 and isinstance(files, list | tuple) and files and all(map(is_array_file, files)):
-        batch = load_array_files(files, axes)
-    else:
-        batch = load_images(images, subject.preprocessing, axes=_axes(subject.module, images))
+    if axes != 2 and isinstance(files, list | tuple) and files:
+        from foveal.images.array_file import is_array_file, load_array_files
+
+        if all(map(is_array_file, files)):
+            return placed(marked(load_array_files(files, axes), subject), subject.module)
+    batch = load_images(images, subject.preprocessing, axes=_axes(subject.module, images))
     return placed(marked(batch, subject), subject.module)
 
 

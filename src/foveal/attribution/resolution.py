@@ -12,7 +12,7 @@ from foveal.attribution.context import Context
 from foveal.attribution.levels import attribute_levels
 from foveal.engine.pyramid import PYRAMID
 from foveal.errors import MethodError
-from foveal.targets import Box, Neuron
+from foveal.targets import Neuron
 
 if TYPE_CHECKING:
     from foveal.attribution.perturbation import Progress
@@ -55,6 +55,8 @@ def attribute_at(
 
 
 def _refuse(context: Context, scales: Sequence[float], layers: Sequence[str]) -> None:
+    from foveal.targets import Box
+
     if context.x.ndim != 4:
         raise MethodError(
             f"resolution and scales are for images (n, c, h, w), not for inputs of shape {tuple(context.x.shape)}: "

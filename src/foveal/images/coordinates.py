@@ -7,10 +7,12 @@ reference system.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SCALE, TIE_POINT, MATRIX = 33550, 33922, 34264
 DIRECTORY, NUMBERS, TEXT = 34735, 34736, 34737

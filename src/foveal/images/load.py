@@ -14,11 +14,9 @@ import torch
 from PIL import Image
 
 from foveal.errors import ImageError, printable
-from foveal.images.decode import decode_array, decode_file, decode_image
 from foveal.images.geometry import Geometry
 from foveal.images.place import Place
 from foveal.images.planes import plane
-from foveal.images.samples import Decoded
 from foveal.images.selection import AS_IT_IS, TO_LOOK_AT, Selection
 from foveal.images.size_notes import size_notes
 from foveal.images.tensors import check_plain, values_of
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from foveal.images.preprocessing import Preprocessing
+    from foveal.images.samples import Decoded
 
 OneImage: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor"
 ImageLike: TypeAlias = "OneImage | Iterable[OneImage]"
@@ -195,6 +194,8 @@ def _is_input(image: object) -> TypeGuard[torch.Tensor]:
 def _decoded(image: OneImage, selection: Selection = AS_IT_IS) -> tuple[Decoded, str]:
     """The upright RGB picture and where it came from."""
     if isinstance(image, (str, os.PathLike)):
+        from foveal.images.decode import decode_file
+
         path = Path(os.fsdecode(image))
         return decode_file(path, selection), _named(path)
     if isinstance(image, Image.Image):
@@ -216,6 +217,8 @@ def _named(path: Path, plain: str = "") -> str:
 
 def _decode_opened(image: Image.Image, selection: Selection) -> Decoded:
     """A picture that the caller opened; one that was not loaded yet can be read from its file once more."""
+    from foveal.images.decode import decode_image
+
     path = Path(os.fsdecode(getattr(image, "filename", "") or ""))
     try:
         again = (lambda: Image.open(path)) if path.is_file() else None
@@ -228,6 +231,8 @@ def _decode_opened(image: Image.Image, selection: Selection) -> Decoded:
 
 def _decode_array(array: NDArray[Any], selection: Selection) -> Decoded:
     """Pixels as numpy, OpenCV or imageio give them: (H, W) or (H, W, 1..4); more where bands are chosen."""
+    from foveal.images.decode import decode_array
+
     shape = array.shape
     too_many = selection.bands is None and selection.asks and shape[2:] > (4,)
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or 0 in shape or too_many:

@@ -13,10 +13,10 @@ from foveal.engine.address import tensor_parts
 from foveal.engine.box_records import box_records
 from foveal.engine.numerals import whole
 from foveal.errors import TargetError, shown
-from foveal.targets.box import PARTS, Box, Part
-from foveal.targets.region import Region
 
 if TYPE_CHECKING:
+    from foveal.targets.box import Box, Part
+    from foveal.targets.region import Region
     from foveal.targets.target import ModelOutput, TargetScore
 
 ASSUMED = (
@@ -33,6 +33,8 @@ def decide_densely(which: int | str | Sequence[int | str] | None, outcome: Model
     """
     kind = outcome.task or kind_of(outcome.output)
     if kind == "boxes":
+        from foveal.targets.box import Box
+
         numbers = [which] if isinstance(which, int) else [] if which is None or isinstance(which, str) else which
         if any(isinstance(number, int) for number in numbers):
             raise TargetError(
@@ -42,6 +44,8 @@ def decide_densely(which: int | str | Sequence[int | str] | None, outcome: Model
         return Box(0 if which is None else which).decide(outcome)
     if kind != "regions":
         return None
+    from foveal.targets.region import Region
+
     verdict = Region(which).decide(outcome)
     return verdict if outcome.task else replace(verdict, notes=(ASSUMED, *verdict.notes))
 
@@ -50,11 +54,15 @@ def parse_dense(text: str) -> Box | Region | None:
     """The target that "box …" or "region …" names; None for any other text."""
     word, _, rest = text.strip().partition(" ")
     if word == "box":
+        from foveal.targets.box import PARTS, Box
+
         which, _, part = rest.strip().rpartition(" ")
         which, part = (which, part) if part in PARTS else (rest.strip(), "class")
         return Box(number if (number := whole(which)) is not None else which or 0, cast("Part", part))
     if word != "region":
         return None
+    from foveal.targets.region import Region
+
     pixel = re.fullmatch(r"(?P<of>.*?)\s*\b(?P<row>\d{1,9}),(?P<column>\d{1,9})", rest.strip(), re.ASCII)
     of, where = (pixel["of"], (int(pixel["row"]), int(pixel["column"]))) if pixel else (rest.strip(), None)
     return Region(of or None, where)
