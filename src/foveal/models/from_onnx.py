@@ -16,7 +16,7 @@ from foveal.models.extras import import_onnx
 from foveal.models.labels import checked_labels
 from foveal.models.model import Model
 from foveal.models.onnx_network import channels_last, dimensions, network
-from foveal.models.onnx_operators import Unconvertible
+from foveal.models.onnx_node import Unconvertible
 from foveal.models.weight_files import check_file
 from foveal.storage.reading import DAMAGE, reason
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx, nn
 
-from foveal.models.onnx_operators import OnnxNode, Unconvertible, converted
+from foveal.models.onnx_node import OnnxNode, Unconvertible
+from foveal.models.onnx_operators import converted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
