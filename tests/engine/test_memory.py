@@ -208,7 +208,7 @@ class Grown(nn.Module):
 
 
 def surrounded(model: nn.Module, x: Tensor) -> Tensor:
-    subject = as_model(model)
+    subject = as_model(model).with_task("classes", "given")
     ending = first_head(subject.module, subject.task, x).ending
     with torch.no_grad():
         return _log_chances(subject, x, ending, lambda *step: None, "looking")
@@ -230,9 +230,8 @@ CASES: dict[str, tuple[str, Callable[[nn.Module, Tensor], object]]] = {
     "match": ("input", lambda net, x: foveal.match(net, x[:1], x, layer="pool", embedding="fc.input", lines=0)),
     "embedding": ("input", lambda net, x: foveal.explain(net, x[:1], foveal.Prototypes(x, [0, 1] * 10))),
     "metrics": (
-        "input", lambda net, x: foveal.measure(net, x[:1], 1, explanations=torch.randn(1, 8, 8),
-        metrics=["deletion", "insertion"],
-                                               baseline_maps=False),
+        "input", lambda net, x: foveal.measure(net, x[:1], 1, explanations=x[:1, 0, :8, :8], baseline_maps=False,
+                                               metrics=["deletion", "insertion"]),
     ),
     "surroundings": ("input", lambda net, x: surrounded(net, x)),
     "features": ("input", lambda net, x: FeatureNetwork(net, LENS).strength(x, "front")),

@@ -13,6 +13,7 @@ from foveal.models.onnx_node import Function, Made, OnnxNode, Unconvertible
 
 
 def resize(node: OnnxNode) -> Made:
+    """Resize, in the modes that torch has too."""
     mode, how = node.get("mode", "nearest"), node.get("coordinate_transformation_mode", "half_pixel")
     scales = node.constants[2] if len(node.constants) > 2 else node.constants[1]
     sizes = node.constants[3] if len(node.constants) > 3 else None
@@ -20,6 +21,9 @@ def resize(node: OnnxNode) -> Made:
              ("linear", "align_corners"), ("cubic", "half_pixel")}  # fmt: skip
     if (mode, how) not in known:
         raise Unconvertible(f"Resize by {mode} with {how}")
+    doubles = scales is not None and {float(scale) for scale in scales} <= {1.0, 2.0}  # both ways of rounding agree
+    if mode == "nearest" and node.get("nearest_mode", "round_prefer_floor") != "floor" and not doubles:
+        raise Unconvertible("Resize to the nearest cell, rounded")
     names = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
     corners = None if mode == "nearest" else how == "align_corners"
     given: dict[str, Any] | None = {"size": sizes[2:].tolist()} if sizes is not None and sizes.numel() else None
@@ -31,6 +35,7 @@ def resize(node: OnnxNode) -> Made:
 
 
 def reshape(node: OnnxNode) -> Made:
+    """Reshape: a 0 keeps the side that is there, unless the node says otherwise."""
     keeps = not node.get("allowzero", 0)
 
     def reshape(x: Tensor, shape: Tensor) -> Tensor:
@@ -47,16 +52,19 @@ def _axes_of(node: OnnxNode) -> list[int] | None:
 
 
 def squeeze(node: OnnxNode) -> Made:
+    """Squeeze of the axes given, or of every side of 1."""
     axes = _axes_of(node)
     return Function("Squeeze", lambda x: x.squeeze(tuple(axes)) if axes else x.squeeze()), (0,)
 
 
 def unsqueeze(node: OnnxNode) -> Made:
+    """Unsqueeze: axes count in the result."""
     axes = sorted(_axes_of(node) or ())
     return Function("Unsqueeze", lambda x: reduce(lambda y, axis: y.unsqueeze(axis), axes, x)), (0,)
 
 
 def flatten(node: OnnxNode) -> Made:
+    """Flatten of all axes but the first."""
     axis = node.get("axis", 1)
     if axis == 1:
         return nn.Flatten(1), None
@@ -64,11 +72,13 @@ def flatten(node: OnnxNode) -> Made:
 
 
 def concat(node: OnnxNode) -> Made:
+    """Concat along an axis."""
     axis = node.attributes["axis"]
     return Function("Concat", lambda *parts: torch.cat(parts, axis)), None
 
 
 def split(node: OnnxNode) -> Made:
+    """Split along an axis, into sizes or into equal parts."""
     axis, given = node.get("axis", 0), node.get("split")
     sizes = node.weight(1).tolist() if given is None and len(node.constants) > 1 else given
     count = node.get("num_outputs")
@@ -80,6 +90,7 @@ def split(node: OnnxNode) -> Made:
 
 
 def sliced(node: OnnxNode) -> Made:
+    """Slice: from starts to ends in steps, of some axes."""
     starts, ends, axes = node.get("starts"), node.get("ends"), node.get("axes")
     if starts is not None:  # of old files
         return Function("Slice", lambda x: _cut(x, starts, ends, axes, None)), (0,)
@@ -104,6 +115,7 @@ def _cut(x: Tensor, starts: list[int], ends: list[int], axes: list[int] | None, 
 
 
 def gather(node: OnnxNode) -> Made:
+    """Gather: an index drops its axis, a list keeps it."""
     axis = node.get("axis", 0)
 
     def gather(x: Tensor, index: Tensor) -> Tensor:
@@ -115,16 +127,19 @@ def gather(node: OnnxNode) -> Made:
 
 
 def transpose(node: OnnxNode) -> Made:
+    """Transpose; without an order the axes are turned round."""
     order = node.get("perm")
     return Function("Transpose", lambda x: x.permute(order or [*range(x.ndim)][::-1])), None
 
 
 def shape(node: OnnxNode) -> Made:
+    """Shape, or a part of it."""
     start, end = node.get("start", 0), node.get("end")
     return Function("Shape", lambda x: torch.tensor(x.shape[start:end])), None
 
 
 def cast(node: OnnxNode) -> Made:
+    """Cast to the number types in use."""
     kinds = {1: torch.float32, 6: torch.int32, 7: torch.int64, 9: torch.bool, 10: torch.float16, 11: torch.float64}
     if (kind := kinds.get(node.attributes["to"])) is None:
         raise Unconvertible("Cast to a rare type")
@@ -132,6 +147,7 @@ def cast(node: OnnxNode) -> Made:
 
 
 def filling(node: OnnxNode) -> Made:
+    """ConstantOfShape."""
     value = node.get("value")
     value = torch.zeros(1) if value is None else value
     return Function("ConstantOfShape", lambda shape: value.expand(shape.tolist()).clone()), None

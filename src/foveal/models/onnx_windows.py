@@ -11,18 +11,13 @@ from torch.nn import functional as F
 from foveal.models.onnx_node import Function, Made, OnnxNode, Unconvertible
 
 CONVOLUTIONS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-
-
 TURNED: dict[int, type[nn.Module]] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
-
-
 LARGEST: dict[int, type[nn.Module]] = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
-
-
 MEAN: dict[int, type[nn.Module]] = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
 def convolution(node: OnnxNode) -> Made:
+    """Conv: its weights in a layer of torch, its padding too where it is even."""
     weight, bias = node.weight(1), node.constant(2)
     axes, groups = weight.ndim - 2, node.get("group", 1)
     ahead, padding = _padding(node, weight.shape[2:])
@@ -34,6 +29,7 @@ def convolution(node: OnnxNode) -> Made:
 
 
 def turned(node: OnnxNode) -> Made:
+    """ConvTranspose, where its padding is even."""
     weight, bias, pads = node.weight(1), node.constant(2), node.get("pads")
     axes, groups = weight.ndim - 2, node.get("group", 1)
     if node.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in node.attributes or not _even(pads, axes):
@@ -47,6 +43,7 @@ def turned(node: OnnxNode) -> Made:
 
 
 def filled(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    """The layer with these weights in place of its own."""
     layer.weight = nn.Parameter(weight)
     if bias is not None:
         layer.bias = nn.Parameter(bias)
@@ -54,6 +51,7 @@ def filled(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
 
 
 def max_pool(node: OnnxNode) -> Made:
+    """MaxPool: cells of padding are below all others."""
     kernel = node.attributes["kernel_shape"]
     axes, up = len(kernel), bool(node.get("ceil_mode", 0))
     ahead, padding = _padding(node, kernel, float("-inf"))
@@ -68,6 +66,7 @@ def max_pool(node: OnnxNode) -> Made:
 
 
 def average_pool(node: OnnxNode) -> Made:
+    """AveragePool: cells of padding count or not, as the node says."""
     kernel = node.attributes["kernel_shape"]
     axes, counts, up = len(kernel), bool(node.get("count_include_pad", 0)), bool(node.get("ceil_mode", 0))
     ahead, padding = _padding(node, kernel)
@@ -131,6 +130,7 @@ def _after(ahead: nn.Module | None, layer: nn.Module) -> nn.Module:
 
 
 def pad(node: OnnxNode) -> Made:
+    """Pad by constants, edges, mirror images or the other end."""
     pads = node.get("pads")
     pads = node.weight(1).tolist() if pads is None else pads
     value, axes = node.get("value", 0.0), node.constant(3)
