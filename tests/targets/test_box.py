@@ -96,6 +96,11 @@ def test_text_names_boxes_and_regions() -> None:
         ([record([[0.0, 0, 1, 1]], [1], [0.5])], Box(3), "there is no box 3"),
         ([record([[0.0, 0, 1, 1]], [1], [0.5])], Box("dog"), "the detector finds no dog"),
         ([record([[0.0, 0, 1, 1]], [1], [0.5])], foveal.Class(1), "class or of a box"),
+        ([record([[0.0, 0, 1, 1]], [1], [0.5])], foveal.Class("1"), "class or of a box"),
+        ([record([[0.0, 0, 1, 1]], [1], [0.5])], foveal.Value(), r"finds boxes .* explain one of its boxes"),
+        ([record([[0.0, 0, 1, 1]], [1], [0.5])], foveal.Margin(), r"finds boxes .* explain one of its boxes"),
+        ([record([[0.0, 0, 1, 1]], [1], [0.5])], foveal.Group([0, 1]), r"finds boxes .* explain one of its boxes"),
+        ([{"boxes": torch.zeros(2, 4)}], Box(), r"list of 1: dict\(boxes: \(2, 4\)\)"),
         (torch.zeros(2, 5, 3, 3), Box(), "read=function"),
         (torch.zeros(2, 5), Box(read=lambda output: output), "boxes, labels and scores"),
         (torch.zeros(2, 5), Box(read=lambda output: 1 / 0), "failed on what the model returned"),
@@ -243,13 +248,24 @@ def test_what_does_not_apply_says_why(kind: str) -> None:
     for verb in (
         lambda: foveal.explain(model, x, method="scorecam:clusters=2", layer="pyramid"),
         lambda: foveal.explain(model, x, method="lrp-epsilon"),
-        lambda: foveal.decompose(model, x),
-        lambda: foveal.flow(model, x),
     ):
         try:
             verb()
         except FovealError as error:
             assert "\n" not in str(error)
+    for verb in (lambda: foveal.decompose(model, x), lambda: foveal.flow(model, x)):
+        with pytest.raises(MethodError, match="2 levels of a feature pyramid side by side"):
+            verb()
+    flow = foveal.flow(model, x, layer="backbone.stem")  # before the pyramid all evidence is in one layer
+    assert flow.layers == ("backbone.stem",)
+
+
+def test_a_detector_without_a_pyramid_has_trees_and_flows() -> None:
+    model, x = bird_finder(), two_birds(1, 10_000)[0]
+    flow = foveal.flow(model, x, Found(0))
+    assert float(flow.score) == pytest.approx(float(read_birds(model(x))[2][0][0].detach()))
+    tree = foveal.decompose(model, x, Found(0)).grow(1)
+    assert tree.root.children and tree.decision is not None
 
 
 def test_the_saved_result_says_which_box(tmp_path: Any) -> None:

@@ -11,6 +11,7 @@ from foveal.api.explain import compare, stages
 from foveal.attribution.context import Context
 from foveal.attribution.passes import decided
 from foveal.cli.console import info
+from foveal.engine.pyramid import PYRAMID
 from foveal.errors import TargetError
 from foveal.methods import METHODS
 from foveal.models.model import placed
@@ -206,6 +207,9 @@ def _percent(verdict: TargetScore) -> str:
 def _choice(layer: str, why: Explanation, steps: Sequence[Stage], *, chosen: bool) -> str:
     """What a layer is among the stages, and why it was chosen if nobody named it."""
     number = next((i for i, stage in enumerate(steps, 1) if stage.name == layer), None)
+    if layer == PYRAMID and number is None:
+        words = "the levels of the feature pyramid, added on the cells of the finest"
+        return f"{words}; chosen because the boxes come from them" if chosen else words
     if number is None and layer == "input":
         return "the network's input, where this method makes its map" if chosen else "the network's input"
     if number is None:
@@ -242,10 +246,17 @@ def _row(
         "score": _numbers(why.score),
         "probability": _numbers(why.probability),
         "layers": [{"name": layer, "stage": by_name.get(layer)} for layer in why.layers],
-        "layer_chosen": "as asked" if request.layers is not None else "the last stage before the decision",
+        "layer_chosen": _why_chosen(request, why),
         "notes": list(why.notes),
         "seconds": why.seconds,
     }
+
+
+def _why_chosen(request: PhotoRequest, why: Explanation) -> str:
+    if request.layers is not None:
+        return "as asked"
+    by_place = {"input": "where this method makes its map", PYRAMID: "the boxes come from its levels"}
+    return by_place.get(why.layer, "the last stage before the decision")
 
 
 def _numbers(values: Tensor | None) -> Any:

@@ -35,6 +35,8 @@ _CALL = r"[A-Za-z_][\w.]*\((?:[^()]|\([^()]*\))*\)"
 _VALUE = rf"""…|'[^']*'|"[^"]*"|\[[^\]]*\]|{_CALL}|[\w.]*\w"""
 _KEYWORD = re.compile(rf"""(?<![\w'"/.:=,-])({"|".join(OPTIONS)})=({_VALUE})?(?![\w(]|\.\w)""")
 _LIKE = re.compile(r"(?:target=)?foveal\.Similar(?:\((?:[^()]|\([^()]*\))*\))?")
+_BOX = re.compile(r"(?:target=)?foveal\.Box\((\d+)\)")
+_REGION = re.compile(r"(?:target=)?foveal\.Region\(\)")
 _VERB = re.compile(rf"(?<![\w'\"/`.])foveal\.({'|'.join(COMMANDS)})\b(?:\((?:[^()]|\([^()]*\))*\))?(?!\w|\.\w)")
 
 
@@ -45,6 +47,7 @@ def as_options(sentence: str) -> str:
     sentence = _LOADING.sub(lambda call: f"--model {_plain('model', call[1])} {call[2]}".rstrip(), sentence)
     for python, switch in SWITCHES.items():
         sentence = re.sub(rf"(?<![\w'\"]){python}\b", switch, sentence)
+    sentence = _REGION.sub("--target region", _BOX.sub(r"--target 'box \1'", sentence))
     sentence = _VERB.sub(r"`foveal \1`", _LIKE.sub("--like PHOTO", sentence))
     return _KEYWORD.sub(lambda found: f"{OPTIONS[found[1]]} {_plain(found[1], found[2] or '')}".rstrip(), sentence)
 

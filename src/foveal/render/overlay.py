@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
     from numpy.typing import NDArray
+
+Outline: TypeAlias = "Callable[[Image.Image, Photo], Image.Image]"
 
 # Rec. 709 luma.
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
@@ -46,6 +49,7 @@ def draw_overlay(
     contour: bool = False,
     side: int | None = None,
     silent: bool = False,
+    outline: Outline | None = None,
 ) -> Image.Image:
     """The photo with the map on it, and a bar that says what the colors are worth.
 
@@ -62,6 +66,7 @@ def draw_overlay(
     contour     the photo as it is, with lines at a quarter, a half and three quarters of the limit.
     side        long side of the drawn photo in pixels; None is the photo's own, 2048 at most.
     silent      a map without evidence is drawn without words, as a slice among others may be.
+    outline     draws on a photo with its map where what was asked about lies, see `render.outline`.
 
     A map that is all zero, has none of the asked sign, or has values that are not numbers, says so in words. A signal
     is drawn as curves, a volume as slices and projections.
@@ -85,6 +90,7 @@ def draw_overlay(
         picture = _lined(shown, values, place, scale)
     else:
         picture = _mixed(shown, values, place, scale, _alpha(shown) if alpha is None else alpha)
+    picture = outline(picture, shown) if outline else picture
     if problem and not silent:
         return say(picture, problem)
     return beside(picture, draw_bar(scale, picture, values)) if color_bar else picture

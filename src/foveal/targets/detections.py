@@ -12,7 +12,7 @@ from torch import Tensor
 from foveal.engine.box_records import BOXES, LABELS, SCORES, box_records
 from foveal.engine.model_errors import reason
 from foveal.errors import FovealError, TargetError, shown
-from foveal.targets.heads import describe_output
+from foveal.targets.output_kind import describe_output
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -54,9 +54,9 @@ def _records(output: Any) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[
     records = box_records(output)
     if records is None:
         raise TargetError(
-            f"the model returned {describe_output(output)}, which is not a list of boxes, labels and scores (in Python "
-            "pass foveal.Box(…, read=function), where function(output) gives these three, each a list with a tensor "
-            "per image)"
+            f"the model returned {describe_output(output)}, which is no boxes: let it return a list with a record of "
+            "boxes (k, 4), labels (k,) and scores (k,) for each image (in Python or pass foveal.Box(…, read=function), "
+            "where function(output) gives these three, each a list with a tensor per image)"
         )
     boxes, labels, scores = ([record[key] for record in records] for key in (BOXES, LABELS, SCORES))
     return boxes, labels, scores

@@ -18,8 +18,10 @@ from torch.nn import functional
 
 from foveal.engine.address import tensor_parts
 from foveal.errors import TargetError, counted, shown
+from foveal.images.run_lengths import run_lengths
 from foveal.targets.class_names import class_index, class_words, plain
-from foveal.targets.heads import NAMED, describe_output, last_operation
+from foveal.targets.heads import NAMED, last_operation
+from foveal.targets.output_kind import describe_output
 from foveal.targets.target import ModelOutput, TargetScore
 
 if TYPE_CHECKING:
@@ -92,8 +94,10 @@ class Region:
             z = torch.cat([1 - maps, maps], 1)
         score, chance = (_mean(each, index, regions, sizes) for each in (z, probabilities))
         each = tuple(Region(i, regions[k], ending=ending) for k, i in enumerate(index))
+        # Altered copies have the same region.
+        masks = [run_lengths(own.cpu().numpy()) for own in regions] if self.ending is None else [None] * len(regions)
         spec: dict[str, Any] = {
-            "kind": "region", "index": index, "where": self._described(), "pixels": sizes.tolist(),
+            "kind": "region", "index": index, "where": self._described(), "pixels": sizes.tolist(), "mask": masks,
             "of": "probability" if chances else "logit",
         }  # fmt: skip
         named = tuple(f"{word}, {self._said(int(size))}" for word, size in zip(words, sizes, strict=True))
@@ -152,7 +156,10 @@ def region_scores(output: Any) -> Float[Tensor, "n k h w"]:
     for name in [*(name for name in reversed(NAMED) if name in parts), *parts]:
         if parts[name].ndim == 4 and parts[name].is_floating_point():
             return parts[name]
-    raise TargetError(f"the model returned {describe_output(output)}, and no scores at pixels (n, classes, h, w)")
+    raise TargetError(
+        f"the model returned {describe_output(output)}, and no scores at pixels (n, classes, h, w), so it has no "
+        "regions: explain a class by its number or label"
+    )
 
 
 def _checked(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:

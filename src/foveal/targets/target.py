@@ -51,7 +51,7 @@ PER_IMAGE: Mapping[str, tuple[str, ...]] = {
     "similar": ("reference",),
     "prototypes": ("class", "against"),
     "neighbors": ("class", "against"),
-    "region": ("index", "pixels"),
+    "region": ("index", "pixels", "mask"),
     "box": ("index", "class", "box", "found"),
 }
 """Kind of decision -> what in its `spec` is a list with an entry an image."""
