@@ -55,6 +55,14 @@ def explain(
             help="Write the overlays only, into one folder: FOLDER/PHOTO-METHOD-LAYER.png.",
         ),
     ] = False,
+    save_map: Annotated[
+        bool,
+        typer.Option(
+            "--save-map",
+            rich_help_panel=options.OUTPUT_PANEL,
+            help="Write each map as numbers at the image's place, too: GeoTIFF, of NIfTI files .nii.gz, of DICOM .dcm.",
+        ),
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="After an interruption, explain the finished photos again, too.")
     ] = False,
@@ -106,7 +114,8 @@ def explain(
 
     Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
     --flat writes the overlays only, into one folder. --figure puts all photos, methods and layers into one figure for a
-    paper. Prints the paths of figure and overlays. After an interruption the same command continues with the remaining
+    paper. --save-map writes map-LAYER.tif (.nii.gz, .dcm) beside the overlays (`foveal help inputs`). Prints the paths
+    of figure, overlays and such maps. After an interruption the same command continues with the remaining
     photos; with --figure it repeats all of them.
     """
     from foveal.attribution.prepare import space_axes
@@ -126,6 +135,7 @@ def explain(
         audit=audit,
         drawing=drawing.drawing(),
         flat=flat,
+        save_map=save_map,
     )
     figure = Figure(drawing)
     rows: dict[int, list[dict[str, Any]]] = {}

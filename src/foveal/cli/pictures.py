@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from foveal.cli.console import error, libraries_silent, print_json
+from foveal.cli.wording import as_options
 from foveal.errors import ImageError
 
 if TYPE_CHECKING:
@@ -82,12 +83,12 @@ class Pictures:
         """Name the images that could not be read, each once."""
         for file, why in self.unread.items():
             if file not in self._named:
-                error(why)
+                error(as_options(why))
         self._named |= self.unread.keys()
 
     def failures(self) -> list[dict[str, str]]:
         """What could not be read, for machines."""
-        return [{"photo": str(file), "error": why} for file, why in self.unread.items()]
+        return [{"photo": str(file), "error": as_options(why)} for file, why in self.unread.items()]
 
     def _read(self, file: Path) -> Batch | None:
         from foveal.images import load_images

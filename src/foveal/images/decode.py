@@ -105,7 +105,8 @@ def decode_image(
     if is_deep(image):
         if image.format == "FITS" and selection.range is None:
             raise ImageError(
-                "a FITS file does not say which value is white: set range in the preprocessing, or pass floats in 0..1."
+                "a FITS file does not say which values are black and white: declare them, as range=(0, 65535) in the "
+                "preprocessing (in Python you can also pass an array of reals in 0..1)."
             )
         values = deep_samples(image, reopened)
         if values is not None:

@@ -1,7 +1,8 @@
 """Pictures of more than 8 bits a channel: all of their samples, and which sample is white.
 
 Cameras for X-rays, heat and microscopes store 12 bits in files of 16; taken for 16, white becomes dark gray. What a
-file declares is believed; where it declares nothing, the usual range is assumed, and a note says how little is filled.
+file declares is believed. Where it declares nothing, the usual range is assumed, and a note says how little is filled;
+of a range of 16 bits that is filled by a sixteenth or less, it is asked what is white.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 FILLED = 0.5
 """A picture that spans less of its range than this may have been meant for another one."""
+
+DARK = 4096
+"""Whole numbers below, where 65535 would be white, are more likely of 12 bits or fewer."""
 
 FLAT = 0.1
 """The same of a range that is declared: a picture may be dark, but hardly so flat."""
@@ -63,6 +67,18 @@ def usual_range(values: NDArray[Any]) -> Range:
     return Range(0, 65535 if sixteen or values.max() > 255 else 255)
 
 
+def likely_white(values: NDArray[Any], meant: Range) -> int | None:
+    """The largest number of as many bits as the samples have, where the usual white would leave them all but black."""
+    high = values.max()
+    doubtful = not meant.declared and meant.white == BYTES[1] and 0 < high < DARK and values.min() >= 0
+    return _most_of(int(high)) if doubtful else None
+
+
+def _most_of(value: int) -> int:
+    """The largest whole number of as many bits, at least 8."""
+    return int(max(BYTES[0], 2 ** value.bit_length() - 1))
+
+
 def range_of(image: Image.Image, values: NDArray[Any], path: Path | None) -> Range:
     """What the file says of its samples, by a TIFF's tags or a PNG's significant bits; else the usual."""
     tags = getattr(image, "tag_v2", None)
@@ -74,7 +90,7 @@ def range_of(image: Image.Image, values: NDArray[Any], path: Path | None) -> Ran
 
 def tiff_range(tags: Mapping[int, Any], values: NDArray[Any]) -> Range:
     """The range that a TIFF's tags, by their numbers, declare; else the usual."""
-    return _tiff_range(tags, values) or _real_range(values) or usual_range(values)
+    return _tiff_range(tags) or _real_range(values) or usual_range(values)
 
 
 def is_inverted(tags: Mapping[int, Any] | None) -> bool:
@@ -111,7 +127,7 @@ def _remedy(values: NDArray[Any], low: float, high: float, *, declared: bool) ->
     """What to do with pixels beyond their range."""
     if declared or not np.isfinite([low, high]).all():
         return ""
-    said = f"set range in the preprocessing to what black and white are, such as [{low:g}, {high:g}]"
+    said = f"declare what is black and white, such as range=({low:g}, {high:g}) in the preprocessing"
     if values.dtype.kind != "f":
         return f": {said}"
     white = next((white for white in BYTES if low >= 0 and FILLED * white < high <= white), None)
@@ -126,16 +142,16 @@ def range_notes(values: NDArray[Any], meant: Range) -> tuple[str, ...]:
     if meant.declared:
         least, most = sorted((meant.black, meant.white))
         filled = max(0.0, min(high, most) - max(low, least)) / meant.span
+        usual = usual_range(values)
+        if filled >= FLAT and (meant.black, meant.white) == (usual.black, usual.white):
+            return ()
         flat = f"; the pixels span {low:g} to {high:g}, {100 * filled:.2g} % of it" if filled < FLAT else ""
         return (f"black is {meant.black:g} and white {meant.white:g}, as {meant.declared} says{flat}",)
     if values.dtype == np.uint8 or values.dtype.kind == "b" or high - low >= FILLED * meant.span:
         return ()
     remedy = "scale it to floats with black at 0 and white at 1"
-    if meant.white == 65535 and (guess := max(255, 2 ** int(high).bit_length() - 1)) < meant.white:
-        remedy = (
-            f"declare the range in the file (TIFF SMaxSampleValue, PNG sBIT), set range in the preprocessing to "
-            f"[0, {guess}], or pass pixels / {guess}"
-        )
+    if meant.white == BYTES[1] and (guess := _most_of(int(high))) < meant.white:
+        remedy = f"declare range=(0, {guess}) in the preprocessing (or in the file: TIFF SMaxSampleValue, PNG sBIT)"
     kind = f"{values.dtype.itemsize * 8}-bit" if values.dtype.kind in "iu" else str(values.dtype)
     least, most = sorted((meant.black, meant.white))
     spans = f"{kind} pixels span {low:g} to {high:g} of {least:g} to {most:g}"
@@ -231,14 +247,13 @@ def _straight(values: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([colors.astype(values.dtype), values[..., 3:]], 2)
 
 
-def _tiff_range(tags: Any, values: NDArray[Any]) -> Range | None:
-    """Its own range of samples, else its bits where they are fewer than 16; None where these say nothing new."""
-    usual = usual_range(values)
+def _tiff_range(tags: Any) -> Range | None:
+    """Its own range of samples, else its bits where they are fewer than 16."""
     for name, (least, most) in TIFF_RANGES.items():
         white = max(_numbers(tags.get(most)), default=0.0)
         black = min(_numbers(tags.get(least)), default=0.0)
         if white > black:
-            return Range(black, white, f"the file's {name}") if (black, white) != (usual.black, usual.white) else None
+            return Range(black, white, f"the file's {name}")
     bits = int(max(_numbers(tags.get(BITS)), default=16))
     return Range(0, 2**bits - 1, f"the file's BitsPerSample of {bits}") if 8 < bits < 16 else None
 
@@ -246,23 +261,24 @@ def _tiff_range(tags: Any, values: NDArray[Any]) -> Range | None:
 def _png_range(path: Path, values: NDArray[Any]) -> Range | None:
     """Samples of few bits are scaled up to 16 in a PNG, says its standard; many programs write them as they are."""
     bits = _significant_bits(path)
-    most = 2**bits - 1
-    if not 8 < bits < 16 or int(values.max()) > most or not bool((values & (2 ** (16 - bits) - 1)).any()):
+    if bits is None or bits <= 8:
         return None
-    return Range(0, most, f"the file's sBIT of {bits}")
+    most = 2**bits - 1
+    scaled = int(values.max()) > most or not bool((values & (2 ** (16 - bits) - 1)).any())
+    return Range(0, BYTES[1] if scaled else most, f"the file's sBIT of {bits}")
 
 
-def _significant_bits(path: Path) -> int:
-    """The most that a PNG's sBIT chunk grants a channel; 16 where it has no such chunk."""
+def _significant_bits(path: Path) -> int | None:
+    """The most that a PNG's sBIT chunk grants a channel; None where it has no such chunk."""
     start, at = _start_of(path), 8
     while at + 8 <= len(start):
         length, name = struct.unpack(">I4s", start[at : at + 8])
         if name == b"sBIT":
-            return max(start[at + 8 : at + 8 + length], default=16)
+            return max(start[at + 8 : at + 8 + length], default=None)
         if name == b"IDAT":
             break
         at += 12 + length
-    return 16
+    return None
 
 
 def _jpeg2000_bits(path: Path) -> int:

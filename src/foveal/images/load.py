@@ -238,8 +238,8 @@ def _decode_array(array: NDArray[Any], selection: Selection) -> Decoded:
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or 0 in shape or too_many:
         raise ImageError(
             f"Cannot read an image from an array of {array.dtype} {shape}: pass pixels (H, W) or "
-            "(H, W, 1 to 4), or with bands in the preprocessing (H, W, c), or a float tensor (c, h, w) if it is the "
-            "network's input."
+            "(H, W, 1 to 4), or (H, W, c) with bands=(0, 1, …) in the preprocessing, or a float tensor (c, h, w) if it "
+            "is the network's input."
         )
     if np.ma.is_masked(array):
         raise ImageError(f"Cannot read an image from an array of shape {shape} with masked pixels: fill them first.")
