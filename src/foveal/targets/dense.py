@@ -31,7 +31,7 @@ def decide_densely(which: int | str | Sequence[int | str] | None, outcome: Model
     Raises:
         TargetError: for a number where boxes are found, which could be that of a class or of a box.
     """
-    kind = outcome.task or kind_of(outcome.output)
+    kind = outcome.task or kind_of(outcome.output, outcome.space)
     if kind == "boxes":
         from foveal.targets.box import Box
 
@@ -63,15 +63,16 @@ def parse_dense(text: str) -> Box | Region | None:
         return None
     from foveal.targets.region import Region
 
-    pixel = re.fullmatch(r"(?P<of>.*?)\s*\b(?P<row>\d{1,9}),(?P<column>\d{1,9})", rest.strip(), re.ASCII)
-    of, where = (pixel["of"], (int(pixel["row"]), int(pixel["column"]))) if pixel else (rest.strip(), None)
+    pixel = re.fullmatch(r"(?P<of>.*?)\s*\b(?P<at>\d{1,9}(,\d{1,9}){1,2})", rest.strip(), re.ASCII)
+    of, where = (pixel["of"], tuple(map(int, pixel["at"].split(",")))) if pixel else (rest.strip(), None)
     return Region(of or None, where)
 
 
-def kind_of(output: Any) -> str:
-    """ "boxes", "regions", or "" where the output is something else."""
+def kind_of(output: Any, space: tuple[int, ...] | None = None) -> str:
+    """ "boxes", "regions", or "" where the output is something else; `space` are the sides of the network's input."""
     if box_records(output):
         return "boxes"
     parts = [output] if isinstance(output, Tensor) else [*tensor_parts(output).values()]
-    maps = [part for part in parts if part.ndim == 4 and part.is_floating_point() and part[0, 0].numel() > 1]
+    axes = len(space) if space else 2
+    maps = [part for part in parts if part.ndim == axes + 2 and part.is_floating_point() and part[0, 0].numel() > 1]
     return "regions" if maps and not any(part.ndim in (1, 2) for part in parts) else ""
