@@ -109,9 +109,7 @@ def explain(
     paper. Prints the paths of figure and overlays. After an interruption the same command continues with the remaining
     photos; with --figure it repeats all of them.
     """
-    from foveal.attribution.prepare import space_axes
     from foveal.cli.explain_photo import PhotoRequest, explain_photo
-    from foveal.engine.guard import unwrap
 
     drawing.check()
     network = source.load()
@@ -133,7 +131,7 @@ def explain(
     earlier = UnfinishedRun(output.out, again=again or drawing.figure is not None)
     marks = fingerprints(files, network, work.settings, places)
     with (
-        pictures(network.preprocessing, json=output.json, axes=space_axes(unwrap(network.module))) as read,
+        pictures(network, json=output.json) as read,
         _printed(rows, read, json=output.json),
         progress("explaining photos") as move,
     ):

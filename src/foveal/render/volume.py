@@ -27,7 +27,12 @@ PAPER, INK = (255, 255, 255), (34, 34, 38)
 
 
 def draw_volume(
-    values: Float[NDArray[np.float32], "c d h w"], evidence: Voxels | None, side: int, draw_plane: DrawPlane
+    values: Float[NDArray[np.float32], "c d h w"],
+    evidence: Voxels | None,
+    side: int,
+    draw_plane: DrawPlane,
+    *,
+    strongest: str = "strongest",
 ) -> Image.Image:
     """Slices from the first to the last, the one with the strongest evidence among them; below, three projections.
 
@@ -39,14 +44,15 @@ def draw_volume(
         evidence: at each voxel; None draws the volume alone.
         side: width in pixels.
         draw_plane: draws a plane of the volume.
+        strongest: what the slice with the strongest evidence is called.
     """
     gray = as_bytes(values)
     numbers = chosen_slices(len(gray), evidence)
     width = max(16, (side - 8 * (COLUMNS - 1)) // COLUMNS)
-    strongest = None if evidence is None else int(np.abs(evidence).reshape(len(evidence), -1).max(1).argmax())
+    most = None if evidence is None else int(np.abs(evidence).reshape(len(evidence), -1).max(1).argmax())
     planes: list[tuple[tuple[str, ...], Photo, NDArray[np.float32] | None]] = [
         (
-            (f"slice {z}, strongest", f"{z}, strongest") if z == strongest else (f"slice {z} (0 to {len(gray) - 1})",),
+            (f"slice {z}, {strongest}", f"{z}, {strongest}") if z == most else (f"slice {z} (0 to {len(gray) - 1})",),
             photo_of_plane(gray[z]), None if evidence is None else evidence[z],
         )
         for z in numbers
