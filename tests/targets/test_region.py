@@ -163,7 +163,7 @@ def test_a_class_that_is_nowhere_has_no_region() -> None:
     with pytest.raises(TargetError, match="boolean"):
         Region(1, where=torch.zeros(4, 4))
     with pytest.raises(TargetError, match="cannot read where"):
-        Region(1, where=(1, 2, 3))  # type: ignore[arg-type]
+        Region(1, where=(1, 2, 3, 4))
 
 
 @pytest.mark.parametrize("name", ["fcn_resnet50", "deeplabv3_resnet50"])

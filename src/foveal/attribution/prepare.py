@@ -86,7 +86,7 @@ def check_pictures(batch: Batch, what: str) -> None:
         shape = tuple(batch.tensor.shape)
         raise ImageError(
             f"{what} so far are of images (n, c, h, w), and these are {shape}: signals and volumes are explained, "
-            "followed by a flow, measured and audited"
+            "divided into parts, followed by a flow, measured and audited"
         )
 
 

@@ -65,7 +65,7 @@ def audit(
     target = question.resolve(network)
     files = pictures_in(photos)
     rows: list[dict[str, Any]] = []
-    with pictures(network.preprocessing, json=output.json) as read, progress("auditing photos") as move:
+    with pictures(network, json=output.json) as read, progress("auditing photos") as move:
         for i, batch in read.one_by_one(files):
             tests = audited(
                 network, batch, target, explanations=method or ["gradcam"], area=area, draws=draws, layer=layer,

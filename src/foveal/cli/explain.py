@@ -118,9 +118,7 @@ def explain(
     of figure, overlays and such maps. After an interruption the same command continues with the remaining
     photos; with --figure it repeats all of them.
     """
-    from foveal.attribution.prepare import space_axes
     from foveal.cli.explain_photo import PhotoRequest, explain_photo
-    from foveal.engine.guard import unwrap
 
     drawing.check()
     network = source.load()
@@ -143,7 +141,7 @@ def explain(
     earlier = UnfinishedRun(output.out, again=again or drawing.figure is not None)
     marks = fingerprints(files, network, work.settings, places)
     with (
-        pictures(network.preprocessing, json=output.json, axes=space_axes(unwrap(network.module))) as read,
+        pictures(network, json=output.json) as read,
         _printed(rows, read, json=output.json),
         progress("explaining photos") as move,
     ):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from foveal.images import Batch, Preprocessing
+    from foveal.models import Model
 
 
 AT_ONCE = 8  # photos, for commands that take them in batches
@@ -105,13 +106,15 @@ class Pictures:
 
 
 @contextmanager
-def pictures(preprocessing: Preprocessing | None, *, json: bool, axes: int = 2) -> Iterator[Pictures]:
+def pictures(network: Model, *, json: bool) -> Iterator[Pictures]:
     """`Pictures` that `end` with the block, or are named when it is interrupted.
 
-    Args:
-        axes: of space that the network's input has: files of arrays are read for networks of signals and volumes.
+    Files of arrays are read for networks of signals and volumes.
     """
-    read = Pictures(preprocessing, json=json, axes=axes)
+    from foveal.attribution.prepare import space_axes
+    from foveal.engine.guard import unwrap
+
+    read = Pictures(network.preprocessing, json=json, axes=space_axes(unwrap(network.module)))
     try:
         yield read
     except BaseException:

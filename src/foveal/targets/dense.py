@@ -28,7 +28,7 @@ def decide_densely(which: int | str | Sequence[int | str] | None, outcome: Model
     Raises:
         TargetError: for a number where boxes are found, which could be that of a class or of a box.
     """
-    kind = outcome.task or kind_of(outcome.output)
+    kind = outcome.task or kind_of(outcome.output, outcome.space)
     if kind == "boxes":
         from foveal.targets.box import Box
 
@@ -65,6 +65,6 @@ def parse_dense(text: str) -> Box | Region | None:
         return None
     from foveal.targets.region import Region
 
-    pixel = re.fullmatch(r"(?P<of>.*?)\s*\b(?P<row>\d{1,9}),(?P<column>\d{1,9})", rest.strip(), re.ASCII)
-    of, where = (pixel["of"], (int(pixel["row"]), int(pixel["column"]))) if pixel else (rest.strip(), None)
+    pixel = re.fullmatch(r"(?P<of>.*?)\s*\b(?P<at>\d{1,9}(,\d{1,9}){1,2})", rest.strip(), re.ASCII)
+    of, where = (pixel["of"], tuple(map(int, pixel["at"].split(",")))) if pixel else (rest.strip(), None)
     return Region(of or None, where)

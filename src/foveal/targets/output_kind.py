@@ -11,12 +11,13 @@ from foveal.engine.address import tensor_parts
 from foveal.engine.box_records import box_records
 
 
-def kind_of(output: Any) -> str:
-    """ "boxes", "regions", or "" where the output is something else."""
+def kind_of(output: Any, space: tuple[int, ...] | None = None) -> str:
+    """ "boxes", "regions", or "" where the output is something else; `space` are the sides of the network's input."""
     if box_records(output):
         return "boxes"
     parts = [output] if isinstance(output, Tensor) else [*tensor_parts(output).values()]
-    maps = [part for part in parts if part.ndim == 4 and part.is_floating_point() and part[0, 0].numel() > 1]
+    axes = len(space) if space else 2
+    maps = [part for part in parts if part.ndim == axes + 2 and part.is_floating_point() and part[0, 0].numel() > 1]
     return "regions" if maps and not any(part.ndim in (1, 2) for part in parts) else ""
 
 

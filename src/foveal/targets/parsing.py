@@ -45,7 +45,7 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
     "box 0", "box dog"         of a detector, a box by number, best first, or the best of a class
     "box 0 left"               where its left side is; top, right, bottom and all as well
     "region dog"               of a segmentation, where dog is predicted; "region" is the largest
-    "region dog 120,80"        at row 120, column 80 of the output
+    "region dog 120,80"        at row 120, column 80 of the output (slice, row, column of volumes)
 
     A class that is called like one of these is that class, as in Python.
     """
