@@ -24,7 +24,7 @@ FLOORS = (
     ("engine", "images", "similarity", "attention"),
     ("targets", "models", "metrics", "render"),
     ("results", "synthetic"),
-    ("attribution", "featurevis", "training", "report"),
+    ("attribution", "featurevis", "training", "report", "datasets"),
     ("hierarchy",),
     ("methods",),
     ("api",),

@@ -6,10 +6,14 @@ Each message is one sentence: what was tried, with what, what to do.
 from __future__ import annotations
 
 import re
+from threading import RLock
 
 # Control characters (which a terminal obeys), line separators, marks that turn the direction of text around, and halves
 # of characters, which is how Python keeps the bytes of file names that are no text.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+WARNINGS = RLock()
+"""Held by whoever changes what becomes of warnings for a while: Python keeps that for all threads together."""
 
 
 class FovealError(Exception):

@@ -15,6 +15,7 @@ from foveal.engine.address import tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.box_records import box_records
 from foveal.engine.capture import capture
+from foveal.errors import WARNINGS
 
 Order: TypeAlias = Literal["own", "others", "all"]
 """The output about an image depends on its own row, on others' only, or on its own and others'."""
@@ -29,7 +30,7 @@ def row_orders(
     new = [layer for layer in layers if layer not in known]
     if new and len(x) > 1:
         known |= dict.fromkeys(new, "own")  # also where no derivative says otherwise
-        with suppress(Exception), warnings.catch_warnings():
+        with suppress(Exception), WARNINGS, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the pass itself may warn
             known |= _found(model, x[:2], arguments.rows(0, 2), new)
     return known

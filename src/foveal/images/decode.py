@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from foveal.images.depth import deep_samples, is_cut, is_deep, is_inverted, rang
 from foveal.images.formats import reader_of
 from foveal.images.samples import Decoded, Samples, deep_pixels, over_white, picture_of
 from foveal.images.selection import AS_IT_IS, Selection
+from foveal.images.warned import warned
 from foveal.storage.reading import DAMAGE, opened, reason
 
 if TYPE_CHECKING:
@@ -64,10 +64,7 @@ def decode_stream(file: BinaryIO, path: Path | None, selection: Selection = AS_I
     Args:
         path: where the file lies, if anywhere.
     """
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        # Phones make pictures beyond Pillow's warning; its error, at twice that, stays.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with warned() as messages:
         reader = reader_of(file, path, selection)
         if reader:
             decoded = picture_of(reader.read(file, selection), selection)
@@ -75,7 +72,7 @@ def decode_stream(file: BinaryIO, path: Path | None, selection: Selection = AS_I
             with Image.open(file) as image:
                 decoded = decode_image(image, path, lambda: _from_start(file), selection)
     library = reader.library if reader else "Pillow"
-    warnings_once = dict.fromkeys(f"{library}: {w.message}".strip() for w in warned)
+    warnings_once = dict.fromkeys(f"{library}: {message}".strip() for message in messages)
     return replace(decoded, notes=(*decoded.notes, *(" ".join(note.split()) for note in warnings_once)))
 
 

@@ -1,0 +1,142 @@
+"""One shard from its pictures to its part: read ahead in a thread, explained in fixed batches, written at the end.
+
+The same batches are made whoever works through the shard, and a picture that cannot be read takes no place in one, so
+that every number comes out alike to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from foveal.datasets.parts import PartLayout, Row, Sealed, write_part
+from foveal.datasets.plan import Item
+from foveal.errors import FovealError
+from foveal.storage.reading import DAMAGE, reason
+
+AHEAD = 2
+"""Batches that are read while one is explained."""
+
+
+class Explainer(Protocol):
+    """What is done with pictures; made once in each process."""
+
+    def read(self, path: Path) -> Any:
+        """One picture, as small as it goes: a few batches of them are in memory. Called in a thread of its own."""
+
+    def rows(self, items: Sequence[Item], pictures: Sequence[Any]) -> Sequence[Row]:
+        """What comes out for each; raises where the pictures together fail, and then gets them one by one."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A shard to be worked through.
+
+    Attributes:
+        hopeless: pictures that are not touched, and why not: an error for each.
+    """
+
+    shard: int
+    items: Sequence[Item]
+    hopeless: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ShardWork:
+    """What is done with every shard, wherever that is.
+
+    Attributes:
+        make: gives the explainer; it travels to other processes.
+        root: the folder that pictures lie below.
+        folder: where parts are written.
+        of: the fingerprint of the run.
+        batch: pictures that go through the network together.
+        threads: of torch in each process.
+    """
+
+    make: Callable[[], Explainer]
+    root: Path
+    folder: Path
+    of: str
+    layout: PartLayout
+    batch: int
+    threads: int = 1
+
+    def do(self, explainer: Explainer, task: Task, moved: Callable[[int], None] | None = None) -> Sealed:
+        """Work through a shard and write its part.
+
+        Args:
+            moved: hears how many of its pictures are done.
+
+        Raises:
+            ResultError: where the part cannot be written.
+        """
+        rows = self.rows(explainer, task, moved)
+        return write_part(self.folder, task.shard, self.of, task.items, rows, self.layout)
+
+    def rows(self, explainer: Explainer, task: Task, moved: Callable[[int], None] | None = None) -> list[Row]:
+        """The rows of its pictures, in order."""
+        rows = {id: Row(error=why) for id, why in task.hopeless.items()}
+        for batch in self._read(explainer, task):
+            rows |= {item.id: picture for item, picture in batch if isinstance(picture, Row)}
+            good = [(item, picture) for item, picture in batch if not isinstance(picture, Row)]
+            rows |= _explained(explainer, good)
+            if moved:
+                moved(len(rows))
+        return [rows[item.id] for item in task.items]
+
+    def _read(self, explainer: Explainer, task: Task) -> Iterator[list[tuple[Item, Any]]]:
+        """The pictures batch by batch; a row with an error in place of what cannot be read."""
+        batches = [task.items[i : i + self.batch] for i in range(0, len(task.items), self.batch)]
+        with ThreadPoolExecutor(1, thread_name_prefix="foveal-reading") as reader:
+            coming: deque[Future[list[tuple[Item, Any]]]] = deque()
+            try:
+                for batch in batches:
+                    left = [item for item in batch if item.id not in task.hopeless]
+                    coming.append(reader.submit(self._pictures, explainer, left))
+                    if len(coming) > AHEAD:
+                        yield coming.popleft().result()
+                while coming:
+                    yield coming.popleft().result()
+            finally:
+                for future in coming:
+                    future.cancel()
+
+    def _pictures(self, explainer: Explainer, items: Sequence[Item]) -> list[tuple[Item, Any]]:
+        return [(item, _failing(partial(explainer.read, self.root / item.uri))) for item in items]
+
+
+def _explained(explainer: Explainer, good: Sequence[tuple[Item, Any]]) -> dict[int, Row]:
+    """Row by picture; of a batch that fails, those that fail alone have an error."""
+    if not good:
+        return {}
+    items, pictures = zip(*good, strict=True)
+    with suppress(FovealError, *DAMAGE):
+        return {item.id: row for item, row in zip(items, explainer.rows(items, pictures), strict=True)}
+    return {item.id: _failing(partial(_alone, explainer, item, picture)) for item, picture in good}
+
+
+def _alone(explainer: Explainer, item: Item, picture: Any) -> Row:
+    (row,) = explainer.rows([item], [picture])
+    return row
+
+
+def _failing(get: Callable[[], Any]) -> Any:
+    """What it gives, or a row that says why there is nothing."""
+    try:
+        return get()
+    except FovealError as error:
+        return Row(error=str(error))
+    except DAMAGE as error:
+        return Row(error=f"{type(error).__name__}: {reason(error)}")
+
+
+def sizes(plan: Iterable[Task]) -> dict[int, int]:
+    """Shard -> how many pictures it has."""
+    return {task.shard: len(task.items) for task in plan}
