@@ -12,6 +12,8 @@ from torch import Tensor, nn
 import foveal
 from foveal.errors import FovealError, LayerError, MethodError, TargetError, UnknownTarget
 from foveal.images.place import laid
+from foveal.models.extras import import_torchvision
+from foveal.models.own_task import own_task
 from foveal.targets import Box, ModelOutput
 from foveal.targets.box_overlap import overlap, similarity
 from foveal.targets.parsing import parse_target
@@ -61,7 +63,9 @@ def test_a_box_is_found_again_by_class_overlap_and_score() -> None:
         {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0).long(), "scores": torch.zeros(0)},
     ]
     assert follow.decide(ModelOutput(copies)).score.tolist() == pytest.approx([0.4, max(0.9 / 3, 0.5 * 0.8), 0, 0])
-    assert similarity(torch.tensor([20.0, 0, 30, 10]), 2, *copies[1].values()).tolist() == pytest.approx([0.3, 0.4])
+    boxes, labels, scores = copies[1].values()
+    found = similarity(torch.tensor([20.0, 0, 30, 10]), boxes, scores, labels == 2)
+    assert found.tolist() == pytest.approx([0.3, 0.4])
 
 
 def test_boxes_go_by_number_and_label() -> None:
@@ -223,6 +227,36 @@ def test_maps_of_all_levels_are_added(kind: str, no_trace: NoTrace) -> None:
     spread = why.map - fine
     assert float(spread.abs().sum()) == pytest.approx(float(coarse.abs().sum()), rel=0.6)
     assert why.map.shape == fine.shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("ssdlite320_mobilenet_v3_large", {"score_thresh": 0.0, "topk_candidates": 20}),
+        ("fasterrcnn_mobilenet_v3_large_320_fpn", {"box_score_thresh": 0.0, "rpn_score_thresh": 0.0, "min_size": 128}),
+        ("retinanet_resnet50_fpn", {"score_thresh": 0.0, "topk_candidates": 20, "min_size": 128, "max_size": 160}),
+    ],
+)
+def test_detectors_of_torchvision_as_they_are_built(name: str, options: dict[str, Any], no_trace: NoTrace) -> None:
+    torch.manual_seed(0)
+    detection: Any = import_torchvision().models.detection
+    model = getattr(detection, name)(weights=None, weights_backbone=None, num_classes=4, **options)
+    with torch.no_grad():  # scores that differ
+        for key, parameter in model.named_parameters():
+            if "cls" in key or "classification" in key:
+                parameter.normal_(0, 0.02)
+    model, x = awake(model).eval(), torch.rand(1, 3, 128, 160, generator=torch.Generator().manual_seed(3))
+    assert own_task(model) == ("boxes", "a detector of torchvision")
+    with no_trace(model):
+        why = foveal.explain(model, x, foveal.Box(1), method="hirescam")
+    with torch.no_grad():
+        found = model(x)[0]
+    assert float(why.score) == pytest.approx(float(found["scores"][1]), rel=1e-4)
+    assert why.target_spec["box"][0] == pytest.approx(found["boxes"][1].tolist(), abs=1e-2)
+    assert why.layer == "pyramid" and bool((why.map != 0).any())
+    with pytest.raises(MethodError, match="feature pyramid side by side"):
+        foveal.decompose(model, x)
 
 
 @pytest.mark.parametrize("kind", KINDS)

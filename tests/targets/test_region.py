@@ -166,7 +166,7 @@ def test_a_class_that_is_nowhere_has_no_region() -> None:
         Region(1, where=(1, 2, 3, 4))
 
 
-@pytest.mark.parametrize("name", ["fcn_resnet50", "deeplabv3_resnet50"])
+@pytest.mark.parametrize("name", ["fcn_resnet50", "deeplabv3_resnet50", "lraspp_mobilenet_v3_large"])
 def test_segmentation_networks_of_torchvision(name: str, no_trace: NoTrace) -> None:
     torch.manual_seed(0)
     segmentation: Any = import_torchvision().models.segmentation

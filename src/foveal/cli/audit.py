@@ -62,7 +62,7 @@ def audit(
     from foveal.api.audit import audit as audited
     from foveal.images import pictures_in
 
-    target = question.resolve(network)
+    target = question.resolve(network, each_label=True)
     files = pictures_in(photos)
     rows: list[dict[str, Any]] = []
     with pictures(network, json=output.json) as read, progress("auditing photos") as move:

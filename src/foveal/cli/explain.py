@@ -98,6 +98,10 @@ def explain(
                          next; "jay - rivals:5:1" five, at full strength
       group:151-268      any of these classes: numbers, names and patterns
                          such as "group:fox=*fox*,wolf", with a name
+      "box 0", "box dog" of a detector, a box by number, best first, or the best
+                         of a class; "box 0 left" where its left side is
+      "region dog"       of a segmentation, where dog is predicted; "region dog
+                         120,80" at row 120, column 80 of the output
       neuron:layer3:17   channel 17 of layer3, averaged;
                          neuron:layer3:17:4,9 at row 4, column 9
 

@@ -64,7 +64,7 @@ def measure(
     from foveal.api.map_sources import explained
     from foveal.images import pictures_in
 
-    target = question.resolve(network)
+    target = question.resolve(network, each_label=True)
     _measurable(metric or "usual")
     files = pictures_in(photos)
     done = MeasuredPhotos(files, network, work)

@@ -243,7 +243,9 @@ class TargetOptions:
             if self.like or self.unlike or self.against:
                 raise typer.BadParameter(f"--target {self.target} goes without --like, --unlike and --against")
             if not each_label:
-                raise typer.BadParameter(f"--target {self.target} is for foveal explain: name one label here")
+                raise typer.BadParameter(
+                    f"--target {self.target} is for foveal explain, measure and audit: name one label"
+                )
             return labels
         return asked_target(
             network.labels, target=self.target, against=self.against, strength=self.strength, like=self.like,
