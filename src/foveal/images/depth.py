@@ -16,11 +16,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from foveal.errors import ImageError
-from foveal.storage.reading import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
     from typing import TypeAlias
 
     from jaxtyping import Float32
@@ -79,12 +77,16 @@ def _most_of(value: int) -> int:
     return int(max(BYTES[0], 2 ** value.bit_length() - 1))
 
 
-def range_of(image: Image.Image, values: NDArray[Any], path: Path | None) -> Range:
-    """What the file says of its samples, by a TIFF's tags or a PNG's significant bits; else the usual."""
+def range_of(image: Image.Image, values: NDArray[Any], head: bytes) -> Range:
+    """What the file says of its samples, by a TIFF's tags or a PNG's significant bits; else the usual.
+
+    Args:
+        head: the first bytes of the file.
+    """
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
         return tiff_range(tags, values)
-    declared = _png_range(path, values) if image.format == "PNG" and path else None
+    declared = _png_range(head, values) if image.format == "PNG" else None
     return declared or usual_range(values)
 
 
@@ -191,7 +193,7 @@ def deep_samples(image: Image.Image, reopened: Reopen | None) -> NDArray[Any] | 
     return _straight(values) if _orders(image)[0].startswith("RGBa") else values
 
 
-def is_cut(image: Image.Image, path: Path | None) -> bool:
+def is_cut(image: Image.Image, head: bytes) -> bool:
     """Whether Pillow, which has colors of 8 bits only, drops the rest of what an opened picture's file holds."""
     tile = next(iter(getattr(image, "tile", None) or []), None)
     if tile is None or image.mode.startswith("I") or image.mode == "F":
@@ -200,7 +202,7 @@ def is_cut(image: Image.Image, path: Path | None) -> bool:
     if codec.startswith("ppm"):
         return isinstance(arguments, tuple) and arguments[1] > 255
     if codec.startswith("jpeg2k"):
-        return path is not None and _jpeg2000_bits(path) > 8
+        return _jpeg2000_bits(head) > 8
     return (
         codec == "SGI16"
         or (codec == "sgi_rle" and arguments[2] == 2)
@@ -258,9 +260,9 @@ def _tiff_range(tags: Any) -> Range | None:
     return Range(0, 2**bits - 1, f"the file's BitsPerSample of {bits}") if 8 < bits < 16 else None
 
 
-def _png_range(path: Path, values: NDArray[Any]) -> Range | None:
+def _png_range(head: bytes, values: NDArray[Any]) -> Range | None:
     """Samples of few bits are scaled up to 16 in a PNG, says its standard; many programs write them as they are."""
-    bits = _significant_bits(path)
+    bits = _significant_bits(head)
     if bits is None or bits <= 8:
         return None
     most = 2**bits - 1
@@ -268,9 +270,9 @@ def _png_range(path: Path, values: NDArray[Any]) -> Range | None:
     return Range(0, BYTES[1] if scaled else most, f"the file's sBIT of {bits}")
 
 
-def _significant_bits(path: Path) -> int | None:
+def _significant_bits(start: bytes) -> int | None:
     """The most that a PNG's sBIT chunk grants a channel; None where it has no such chunk."""
-    start, at = _start_of(path), 8
+    at = 8
     while at + 8 <= len(start):
         length, name = struct.unpack(">I4s", start[at : at + 8])
         if name == b"sBIT":
@@ -281,15 +283,10 @@ def _significant_bits(path: Path) -> int | None:
     return None
 
 
-def _jpeg2000_bits(path: Path) -> int:
+def _jpeg2000_bits(start: bytes) -> int:
     """Of the first channel, in the SIZ segment."""
-    _, _, segment = _start_of(path).partition(b"\xff\x4f\xff\x51")
+    _, _, segment = start.partition(b"\xff\x4f\xff\x51")
     return (segment[38] & 0x7F) + 1 if len(segment) > 38 else 8
-
-
-def _start_of(path: Path) -> bytes:
-    with opened(path) as file:
-        return file.read(65536)
 
 
 def _numbers(tag: Any) -> list[float]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 DARKEST, BRIGHTEST = 2, 98
 """Percentiles of a band that are shown as black and white."""
 
+STRETCHED = "stretched from percentile"
+"""Words of the note on a picture whose values are not seen."""
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -149,8 +152,8 @@ def _composite(values: NDArray[Any], shown: tuple[int, ...]) -> tuple[Image.Imag
     bands = ", ".join(map(str, shown))
     what = "is shown in gray" if len(shown) == 1 else "are shown as red, green and blue"
     note = (
-        f"band{'s' * (len(shown) > 1)} {bands} {what}, stretched from percentile {DARKEST} to {BRIGHTEST} to look at; "
-        "the network gets the values"
+        f"band{'s' * (len(shown) > 1)} {bands} {what}, {STRETCHED} {DARKEST} to {BRIGHTEST} to look at; the network "
+        "gets the values"
     )
     return Image.fromarray(np.broadcast_to(picture, (*picture.shape[:2], 3)).copy()), note
 
