@@ -42,8 +42,8 @@ class PreprocessingOptions:
         base = None if name is None else read_preprocessing(name)
         return cls(base, _size(size), _numbers("--mean", mean), _numbers("--std", std), _resize(resize))
 
-    def applied(self, model: Model, name: str) -> Model:
-        """The model with this preprocessing; its own where nothing was said.
+    def applied(self, model: Model, name: str, *, silent: bool = False) -> Model:
+        """The model with this preprocessing; its own where nothing was said. Notes what was, unless `silent`.
 
         Raises:
             ModelError: where nobody says how an image becomes its input.
@@ -63,7 +63,7 @@ class PreprocessingOptions:
             if base is None:
                 raise ModelError(_unknown(model, name, first.channels if first else None))
         used = base.changed(self.size, mean=self.mean, std=self.std, resize=self.resize)
-        if said:
+        if said and not silent:
             info(f"note: preprocessing: {_in_words(used)}")
             if used.resize == "short" and used.size[0] != used.size[1]:
                 info('note: to show the network the whole image, set "resize": "exact" in --preprocessing FILE.json')
