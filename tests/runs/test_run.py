@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import foveal
 from foveal.errors import FovealError, ImageError, ResultError, TargetError
@@ -242,6 +244,30 @@ def test_damage_is_seen(photos: Path, tmp_path: Path) -> None:
             foveal.Run.load(out)
         (out / name).write_bytes(content)
     assert len(foveal.Run.load(out)) == 20
+
+
+def test_a_transform_of_ones_own(photos: Path, tmp_path: Path) -> None:
+    model = replace(network(), preprocessing=foveal.Preprocessing.of(shrunk))
+    names = files(photos)
+    Image.open(photos / names[0]).resize((50, 31)).save(photos / names[0])  # a size that it has not met
+    run = ran(photos, tmp_path / "run", model=model)
+    assert len(ran(photos, tmp_path / "run", model=model)) == 20  # though it remembers more sizes now
+    why = foveal.explain(model, str(photos / names[0]))
+    assert torch.allclose(run.maps()[0], why.map[0], atol=1e-3 * float(why.map.abs().max()))
+    with pytest.raises(ResultError, match="does not keep preprocessing that is code"):
+        run[0]
+    assert run.figure().size[0] > 100
+    other = replace(network(), preprocessing=foveal.Preprocessing.of(brighter))
+    with pytest.raises(ResultError, match="other preprocessing"):
+        ran(photos, tmp_path / "run", model=other)
+
+
+def shrunk(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR), np.float32).transpose(2, 0, 1) / 255
+
+
+def brighter(image: Image.Image) -> np.ndarray:
+    return 2 * shrunk(image)
 
 
 @pytest.mark.parametrize("library", ["duckdb", "polars", "pandas"])

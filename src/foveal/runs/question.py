@@ -9,6 +9,7 @@ from typing import Any
 from foveal._version import __version__
 from foveal.engine.select import LayerSpec
 from foveal.errors import TargetError
+from foveal.images import Preprocessing
 from foveal.methods import Method
 from foveal.models.model import Model
 from foveal.results.provenance import versions
@@ -79,7 +80,7 @@ class RunQuestion:
             "model": model.name,
             "weights": fingerprint(weights=model.module),
             "code": fingerprint(code=[getattr(kind, "forward", None) for kind in kinds]),
-            "preprocessing": fingerprint(preprocessing=model.preprocessing),
+            "preprocessing": _preprocessing(model.preprocessing),
             "labels": fingerprint(labels=model.labels),
             "task": model.task,
             "target": OWN if self.own else fingerprint(target=self.target),
@@ -92,6 +93,14 @@ class RunQuestion:
             "device": device,
             "versions": {**versions(), "foveal": __version__},
         }
+
+
+def _preprocessing(known: Preprocessing | None) -> str | None:
+    """Its fingerprint; of a transform that was learned the transform itself, not the sizes that it has met so far."""
+    if known is None:
+        return None
+    transform = known.transform.run if known.transform else None
+    return fingerprint(said=known.to_dict(), transform=transform)
 
 
 def asked_target(target: TargetLike) -> tuple[TargetLike, bool]:

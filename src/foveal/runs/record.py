@@ -173,7 +173,8 @@ def end(folder: Path, sealed: Iterable[Sealed], seconds: float) -> None:
         before = load(folder, FORMAT, RunManifest.read)
         files = {**(before.files or {})}
         for part in sealed:
-            files[part_name(part.shard)] = part.digest or digest_of(folder / part_name(part.shard))
+            name = part_name(part.shard)
+            files[name] = part.digest or files.get(name) or digest_of(folder / name)
         write(folder, replace(before, files=files, seconds=before.seconds + seconds))
 
 

@@ -234,8 +234,8 @@ class Run(Result):
         known = self.record.preprocessing
         if known is None:
             raise ResultError(
-                f"Cannot lay the map on {str(path)!r}: the preprocessing is code, which a run does not keep; explain "
-                "the image again."
+                f"Cannot lay the map on {str(path)!r}: a run does not keep preprocessing that is code, and none of "
+                "signals; explain it again."
             )
         return load_images(str(path), Preprocessing.from_dict(known)).photos[0]
 
