@@ -28,7 +28,7 @@ FLOORS = (
     ("hierarchy",),
     ("methods",),
     ("api",),
-    ("benchmark",),
+    ("benchmark", "runs"),
     ("webapp",),
     ("demo",),
     ("cli",),

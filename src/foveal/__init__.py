@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from foveal.results.retrieval import Retrieval
     from foveal.results.tiled import TiledExplanation
     from foveal.results.tree import Tree
+    from foveal.runs.result import Run
+    from foveal.runs.run import run
     from foveal.similarity import Learned
     from foveal.targets import (
         Against,
@@ -112,6 +114,8 @@ _HOME = {
     "parts": "api.parts",
     "tiles": "api.tiles",
     "retrieve": "api.retrieve",
+    "Run": "runs.result",
+    "run": "runs.run",
     "Retrieval": "results.retrieval",
     "visualize": "api.visualize",
     "FeatureImages": "results.feature_images",
@@ -173,6 +177,7 @@ __all__ = [
     "Prototypes",
     "Region",
     "Retrieval",
+    "Run",
     "Scores",
     "Similar",
     "Stage",
@@ -199,6 +204,7 @@ __all__ = [
     "parts",
     "register",
     "retrieve",
+    "run",
     "sanity",
     "save_model",
     "save_page",

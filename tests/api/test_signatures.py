@@ -12,7 +12,7 @@ import foveal
 
 VERBS = (
     "explain", "compare", "flow", "flows", "follow_pair", "match", "retrieve", "decompose", "class_tree", "parts",
-    "visualize", "measure", "audit", "sanity", "shortcuts", "episode", "channels", "stages", "tiles",
+    "visualize", "measure", "audit", "sanity", "shortcuts", "episode", "channels", "stages", "tiles", "run",
 )  # fmt: skip
 TARGET = (
     "explain",
@@ -26,6 +26,7 @@ TARGET = (
     "audit",
     "sanity",
     "tiles",
+    "run",
 )
 THIRD = {
     "flows": "targets", "match": "references", "retrieve": "references",
@@ -57,5 +58,6 @@ def test_the_same_keyword_means_the_same_everywhere() -> None:
         for name, parameter in parameters(verb).items():
             if name in ("model", "progress", "method", "seed", *COMMON):
                 kind = str(parameter.annotation).replace("OutputTask", "Task").removesuffix(" | Scorer")
+                kind = kind.removesuffix(" | str")  # a run also takes a network by its name
                 meanings[name][kind, str(parameter.default)].append(verb)
     assert {name: dict(kinds) for name, kinds in meanings.items() if len(kinds) > 1 and name != "method"} == {}

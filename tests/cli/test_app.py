@@ -86,7 +86,9 @@ def test_help_begins_with_what_most_people_need() -> None:
 def test_a_command_bears_its_verb_s_name() -> None:
     listed = {name for names in panels().values() for name in names}
     verbs = {
-        name for name in vars(foveal)["__all__"] if foveal._HOME.get(name, "").startswith("api.") and name.islower()
+        name
+        for name in vars(foveal)["__all__"]
+        if foveal._HOME.get(name, "").startswith(("api.", "runs.")) and name.islower()
     }
     assert verbs - {"class_tree", "flows", "follow_pair", "retrieve"} <= listed  # `foveal match` retrieves, too
     assert listed - verbs == {"demo", "studio", "page", "help", "models", "methods", "benchmark", "train"}

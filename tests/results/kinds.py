@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from foveal.results.sanity import Checked, Sanity
 from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
 from foveal.results.tiled import TiledExplanation
 from foveal.results.tree import Tree
+from foveal.runs.result import Run
 from foveal.storage.fingerprint import fingerprint
 from tests.featurevis.networks import colored, small
 from tests.results.test_explanation import BATCH, explanation
@@ -156,6 +158,15 @@ def channels() -> ChannelExamples:
     return foveal.channels(tiny(), photo_files(), cache=None, most=2)
 
 
+@cache
+def run() -> Run:
+    (photo_files() / "broken.png").write_bytes(b"no image")
+    try:
+        return foveal.run(tiny(), photo_files(), layer=["one", "two"], out=photo_files().parent / f"run-{os.getpid()}")
+    finally:
+        (photo_files() / "broken.png").unlink()
+
+
 KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "explanation": (
         lambda: explanation(measured={"late": {"apart": [math.inf, math.nan]}}, score=torch.tensor([math.nan, 1.0])),
@@ -177,6 +188,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "explanations": (explanations, Explanations.load),
     "audit": (audit, DeletionTests.load),
     "channels": (channels, ChannelExamples.load),
+    "run": (run, Run.load),
 }
 
 
@@ -213,6 +225,11 @@ def known(result: Any) -> str:
         return fingerprint(trees=[known(tree) for tree in result.trees], **inside)
     if isinstance(result, Flow):
         return fingerprint(flow={name: value for name, value in vars(result).items() if name != "auditor"})
+    if isinstance(result, Run):
+        columns = {name: values.tolist() for name, values in result.table.items()}
+        maps = [result.explained.maps(layer) for layer in result.layers]
+        record = {name: value for name, value in vars(result.record).items() if name != "files"}
+        return fingerprint(record=record, columns=columns, maps=maps, whole=result.whole, root=str(result.root))
     if isinstance(result, Retrieval):  # what it works out when it is asked is not saved
         return fingerprint(**{one.name: getattr(result, one.name) for one in fields(result)})
     return fingerprint(result=result)

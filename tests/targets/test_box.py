@@ -18,6 +18,7 @@ from foveal.targets import Box, ModelOutput
 from foveal.targets.box_overlap import overlap, similarity
 from foveal.targets.parsing import parse_target
 from tests.detectors import STRIDE, bird_finder, read_birds, torchvision_detector, two_birds
+from tests.networks import awake
 
 if TYPE_CHECKING:
     from tests.conftest import NoTrace

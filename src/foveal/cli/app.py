@@ -37,6 +37,7 @@ from foveal.cli import (
     visualize,
 )
 from foveal.cli.command import ARGUMENTS, flowing
+from foveal.cli.run import run as data_set
 
 ABOUT = """Why did the network look there?
 
@@ -47,6 +48,7 @@ The evidence that a convolutional network used for a decision, drawn on your own
   foveal explain bird.jpg -m timm:resnet50 --target "jay - crow"
   foveal compare birds/ -m timm:resnet50    methods side by side, measured
   foveal match query.jpg shelf/ -m embed    why two photos are similar
+  foveal run photos/ -m demo -o run/        a whole data set, resumable
   foveal studio birds/ -m timm:resnet50     explore it all in the browser
   foveal demo                               everything at once, on bundled images
   foveal help models                        the documentation, topic by topic
@@ -112,6 +114,7 @@ for panel, commands in {
         channels.channels,
         episode.episode,
         tiles.tiles,
+        data_set,
     ),
     TRUE: (measure.measure, audit.audit, sanity.sanity, shortcuts.shortcuts),
     LISTS: (demo.demo, help.help, models.models, stages.stages, methods.methods),

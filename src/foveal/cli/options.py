@@ -154,22 +154,26 @@ class NetworkOptions(InputOptions, WeightsOptions):
     def load(self) -> Model:
         """The network, ready for images; prints its notes."""
         with busy(f"loading {self.model}"):
-            from foveal.cli.preprocessing import PreprocessingOptions
-            from foveal.engine.task import check_task
-            from foveal.models import load_model
-
-            wanted = PreprocessingOptions.of(self)
-            model = load_model(
-                self.model,
-                weights=self.weights,
-                pretrained=self.pretrained,
-                labels=self._labels,
-                task=check_task(self.task),
-                device=self.device,
-            )
-        model = wanted.applied(model, self.model)
+            model = self.network(silent=False)
         info(*(f"note: {note}" for note in model.notes))
         return model
+
+    def network(self, *, silent: bool = True) -> Model:
+        """The network, ready for images; `silent` as in a process that works for another."""
+        from foveal.cli.preprocessing import PreprocessingOptions
+        from foveal.engine.task import check_task
+        from foveal.models import load_model
+
+        wanted = PreprocessingOptions.of(self)
+        model = load_model(
+            self.model,
+            weights=self.weights,
+            pretrained=self.pretrained,
+            labels=self._labels,
+            task=check_task(self.task),
+            device=self.device,
+        )
+        return wanted.applied(model, self.model, silent=silent)
 
     @property
     def _labels(self) -> Path | tuple[str, ...] | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from foveal.storage.run_record import RunRecord
 
 OTHER = "choose another folder with --out"
-KINDS = {"measure": "scores", "compare": "scores", "match": "match", "episode": "episode"}
+KINDS = {"measure": "scores", "compare": "scores", "match": "match", "episode": "episode", "run": "run"}
 """Commands that save a result in the folder itself, and the kind of it."""
 EVERY = 15.0
 """Seconds after which the page shows what was written since."""

@@ -53,8 +53,8 @@ class PreprocessingOptions:
         }
         return cls(base, _size(given.input_size), {k: value for k, value in changes.items() if value is not None})
 
-    def applied(self, model: Model, name: str) -> Model:
-        """The model with this preprocessing; its own where nothing was said.
+    def applied(self, model: Model, name: str, *, silent: bool = False) -> Model:
+        """The model with this preprocessing; its own where nothing was said. Notes what was, unless `silent`.
 
         Raises:
             ModelError: where nobody says how an image becomes its input.
@@ -68,7 +68,7 @@ class PreprocessingOptions:
         if base is None and not said and space_axes(unwrap(model.module)) != 2:
             return model  # signals and volumes are taken as they are
         used = self._made(model, name) if base is None else base.changed(self.size, **self.changes)
-        if said:
+        if said and not silent:
             info(f"note: preprocessing: {_in_words(used)}")
             if used.resize == "short" and used.size[0] != used.size[1] and not used.transform:
                 info("note: to show the network the whole image, add --resize exact")

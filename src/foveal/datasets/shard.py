@@ -109,7 +109,7 @@ class ShardWork:
                     future.cancel()
 
     def _pictures(self, explainer: Explainer, items: Sequence[Item]) -> list[tuple[Item, Any]]:
-        return [(item, _failing(partial(explainer.read, self.root / item.uri))) for item in items]
+        return [(item, _failing(partial(explainer.read, self.root / item.uri), self.root)) for item in items]
 
 
 def _explained(explainer: Explainer, good: Sequence[tuple[Item, Any]]) -> dict[int, Row]:
@@ -127,14 +127,15 @@ def _alone(explainer: Explainer, item: Item, picture: Any) -> Row:
     return row
 
 
-def _failing(get: Callable[[], Any]) -> Any:
-    """What it gives, or a row that says why there is nothing."""
+def _failing(get: Callable[[], Any], root: Path | None = None) -> Any:
+    """What it gives, or a row that says why there is nothing, wherever the root of the pictures lies."""
     try:
         return get()
     except FovealError as error:
-        return Row(error=str(error))
+        said = str(error)
     except DAMAGE as error:
-        return Row(error=f"{type(error).__name__}: {reason(error)}")
+        said = f"{type(error).__name__}: {reason(error)}"
+    return Row(error=said.replace(f"{root}/", "") if root else said)
 
 
 def sizes(plan: Iterable[Task]) -> dict[int, int]:

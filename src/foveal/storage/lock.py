@@ -21,13 +21,16 @@ PAUSE = 0.01
 
 
 @contextmanager
-def alone(lock: Path, *, patience: float = PATIENCE) -> Iterator[None]:
+def alone(lock: Path, *, patience: float = PATIENCE, busy: str | None = None) -> Iterator[None]:
     """Nobody else is between `alone` and its end with this lock file, in other processes and threads alike.
+
+    Args:
+        busy: what is said where somebody else is.
 
     Raises:
         ResultError: when it took longer than `patience`.
     """
-    number = _taken(lock, time.monotonic() + patience)
+    number = _taken(lock, time.monotonic() + patience, busy)
     try:
         yield
     finally:
@@ -37,15 +40,17 @@ def alone(lock: Path, *, patience: float = PATIENCE) -> Iterator[None]:
         os.close(number)
 
 
-def _taken(lock: Path, until: float) -> int:
+def _taken(lock: Path, until: float, busy: str | None) -> int:
     while True:
         number = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
             while not _locked(number):
                 if time.monotonic() > until:
+                    where = f"Cannot write in {str(lock.parent)!r}"
                     raise ResultError(
-                        f"Cannot write in {str(lock.parent)!r}: another program has been writing there for a minute; "
-                        "wait for it, or name another folder."
+                        busy
+                        or f"{where}: another program has been writing there for a minute; wait for it, or name "
+                        "another folder."
                     )
                 time.sleep(PAUSE)
             if _is(number, lock):

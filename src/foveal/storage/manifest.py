@@ -69,8 +69,20 @@ class Saved:
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     """The manifest, with a digest of every file that lies in the folder so far."""
     files = {path.name: digest_of(path) for path in sorted(folder.iterdir())}
+    (folder / MANIFEST).write_bytes(manifest_bytes(content, files))
+
+
+def manifest_bytes(content: Mapping[str, Any], files: Mapping[str, str]) -> bytes:
+    """A manifest as it lies in a folder.
+
+    Args:
+        files: name -> digest of those that it lists.
+
+    Raises:
+        ResultError: for what is no plain data, or too much.
+    """
     try:
-        said = plain.encoded({**content, "files": files})
+        said = plain.encoded({**content, "files": dict(files)})
         text = json.dumps({**said, OF_ITSELF: _digest(said)}, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ResultError(f"Cannot save this result: a parameter is not plain data ({error}).") from error
@@ -79,7 +91,7 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
         raise ResultError(
             f"Cannot save this result: its manifest would have {len(written):,} bytes, more than {TEXT:,}."
         )
-    (folder / MANIFEST).write_bytes(written)
+    return written
 
 
 def load(folder: Path, format: str, build: Callable[[Saved], T]) -> T:

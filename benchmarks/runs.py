@@ -1,0 +1,128 @@
+"""What a run of a data set costs beside a plain loop, how its memory grows, and how large its files are.
+
+python -m benchmarks.runs                 all three
+python -m benchmarks.runs --count 50000   memory over so many tiny pictures
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+import foveal
+from foveal.datasets.parts import PartLayout, Row, write_part
+from foveal.datasets.plan import Plan
+from foveal.images import Preprocessing
+from foveal.models import Model
+
+BATCH = 8
+
+
+def classifier(width: int, size: int) -> Model:
+    """Four stages with random weights: enough work for a fair ratio, and quick to make."""
+    torch.manual_seed(0)
+    channels = [3, width, 2 * width, 4 * width, 8 * width]
+    stages = [
+        nn.Sequential(nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.ReLU(), nn.Conv2d(b, b, 3, 1, 1), nn.ReLU())
+        for a, b in pairwise(channels)
+    ]
+    module = nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * width, 10)).eval()
+    return Model(module, "four stages", Preprocessing((size, size)), tuple("abcdefghij"), task="classes")
+
+
+def photos(folder: Path, count: int, side: int, kind: str) -> list[str]:
+    """So many noisy pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random, names = np.random.default_rng(0), []
+    for number in range(count):
+        names.append(str(folder / f"{number:06d}.{kind}"))
+        Image.fromarray(random.integers(0, 256, (side, side, 3), np.uint8)).save(names[-1])
+    return names
+
+
+def ratio(place: Path, count: int = 96, repeats: int = 5) -> None:
+    """A run against the loop that a person would write, in processor time of all threads and in time on the clock."""
+    names, model = photos(place / "photos", count, 300, "jpg"), classifier(24, 224)
+    torch.set_num_threads(1)
+    ratios: list[tuple[float, float]] = []
+    for number in range(repeats):
+        began = time.perf_counter(), time.process_time()
+        for start in range(0, count, BATCH):
+            foveal.explain(model, names[start : start + BATCH])
+        middle = time.perf_counter(), time.process_time()
+        foveal.run(model, names, out=place / f"run-{number}", batch=BATCH)
+        end = time.perf_counter(), time.process_time()
+        ratios.append(((end[0] - middle[0]) / (middle[0] - began[0]), (end[1] - middle[1]) / (middle[1] - began[1])))
+    clock, processor = (statistics.median(each) for each in zip(*ratios, strict=True))
+    print(f"run / loop over {count} photos: {processor:.2f} of processor time, {clock:.2f} on the clock (at most 1.10)")
+
+
+def memory(place: Path, count: int) -> None:
+    """The largest memory of a process that explains a fifth of the pictures, and of one that explains all."""
+    names = photos(place / "tiny", count, 16, "png")
+    peaks = {}
+    for part in (count // 5, count):
+        out = place / f"run-of-{part}"
+        listed = place / f"{part}.csv"
+        listed.write_text("path\n" + "\n".join(names[:part]) + "\n")
+        call = [sys.executable, "-m", "benchmarks.runs", "--explain", str(listed), "--out", str(out)]
+        said = subprocess.run(call, check=True, capture_output=True, text=True).stdout
+        peaks[part] = float(said.split()[-1])
+    (few, low), (many, high) = peaks.items()
+    print(f"memory: {low:.0f} MB after {few} pictures, {high:.0f} MB after {many}: "
+          f"{1000 * (high - low) / (many - few):.2f} KB a picture")  # fmt: skip
+
+
+def explain_listed(listed: Path, out: Path) -> None:
+    """Explain them, and print the largest memory of this process in MB."""
+    foveal.run(classifier(4, 16), listed, out=out, batch=32)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def sizes(place: Path, count: int = 50_000) -> None:
+    """The files of so many maps of 7×7 cells, with paths and numbers as of ImageNet's validation set."""
+    random, folder = np.random.default_rng(0), place / "sizes"
+    folder.mkdir()
+    listed = [(f"n{i % 1000:08d}/ILSVRC2012_val_{i:08d}.JPEG", f"n{i % 1000:08d}") for i in range(count)]
+    plan = Plan.of(listed, place, batch=BATCH)
+    plan.save(folder)
+    layout = PartLayout(("predicted", "target"), ("score", "probability"), ("layer4",))
+    for shard in range(plan.shards):
+        rows = [
+            Row(
+                {"predicted": f"class {item.id % 1000}", "target": f"class {item.id % 1000}",
+                 "score": float(random.normal()), "probability": float(random.random())},
+                {"layer4": np.maximum(random.normal(size=(7, 7)), 0)},
+            )
+            for item in plan.items(shard)
+        ]  # fmt: skip
+        write_part(folder, shard, "size", plan.items(shard), rows, layout)
+    total = sum(path.stat().st_size for path in folder.iterdir())
+    print(f"files of {count} maps of 7×7: {total / 1e6:.1f} MB in {plan.shards} parts (less than 12)")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--explain", type=Path)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    if given.explain:
+        explain_listed(given.explain, given.out)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            sizes(Path(folder))
+            ratio(Path(folder))
+            memory(Path(folder), given.count)

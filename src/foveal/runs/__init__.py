@@ -1,0 +1,1 @@
+"""Verbs on data sets: every picture explained once, in parts that are kept, and looked at together afterwards."""

@@ -1,0 +1,140 @@
+"""What is asked about every picture of a run, in a form that travels to other processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from foveal._version import __version__
+from foveal.engine.select import LayerSpec
+from foveal.errors import TargetError
+from foveal.images import Preprocessing
+from foveal.methods import Method
+from foveal.models.model import Model
+from foveal.results.provenance import versions
+from foveal.storage.fingerprint import fingerprint
+from foveal.targets import Class, Labels, TargetLike
+
+OWN = "label"
+"""The target of a run that explains each picture's own label."""
+DELETION = ("audit_area", "audit_effect", "audit_chance", "audit_spread", "audit_beats")
+
+
+@dataclass
+class Network:
+    """A network that each process has once: the caller's own here, and elsewhere what `load` gives, or a copy.
+
+    Attributes:
+        load: None where the network itself travels.
+    """
+
+    load: Callable[[], Model] | None = None
+    model: Model | None = None
+
+    def get(self) -> Model:
+        """The network, loaded when it is first needed."""
+        if self.model is None:
+            assert self.load is not None
+            self.model = self.load()
+        return self.model
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"load": self.load, "model": None if self.load else self.model}
+
+
+@dataclass(frozen=True)
+class RunQuestion:
+    """What a run asks.
+
+    Attributes:
+        method: by the name it answers to.
+        layer, resolution, scales: as in `foveal.explain`.
+        own: each picture's label is its target; `target` is None then.
+        audit: whether each map has a deletion test.
+        notes: what holds for every picture, and is not said again of each.
+    """
+
+    network: Network
+    name: str
+    method: Method
+    target: TargetLike = None
+    layer: LayerSpec = None
+    resolution: int = 1
+    scales: Sequence[float] = (1.0,)
+    own: bool = False
+    audit: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns of numbers that it fills."""
+        return ("score", "probability", *(DELETION if self.audit else ()))
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides an outcome, as plain data; what has no plain words, by its fingerprint."""
+        model = self.network.get()
+        device = next((str(p.device) for p in model.module.parameters()), "cpu")
+        kinds = dict.fromkeys(type(part) for part in model.module.modules())
+        return {
+            "model": model.name,
+            "weights": fingerprint(weights=model.module),
+            "code": fingerprint(code=[getattr(kind, "forward", None) for kind in kinds]),
+            "preprocessing": _preprocessing(model.preprocessing),
+            "labels": fingerprint(labels=model.labels),
+            "task": model.task,
+            "target": OWN if self.own else fingerprint(target=self.target),
+            "method": self.name,
+            "formula": fingerprint(method=self.method),
+            "layer": fingerprint(layer=self.layer) if self.layer is not None else None,
+            "resolution": self.resolution,
+            "scales": list(self.scales),
+            "audit": self.audit,
+            "device": device,
+            "versions": {**versions(), "foveal": __version__},
+        }
+
+
+def _preprocessing(known: Preprocessing | None) -> str | None:
+    """Its fingerprint; of a transform that was learned the transform itself, not the sizes that it has met so far."""
+    if known is None:
+        return None
+    transform = known.transform.run if known.transform else None
+    return fingerprint(said=known.to_dict(), transform=transform)
+
+
+def asked_target(target: TargetLike) -> tuple[TargetLike, bool]:
+    """The target, and whether it is each picture's own label.
+
+    Raises:
+        TargetError: for one that is about a number of pictures, or gives each several maps.
+    """
+    if isinstance(target, str) and target == OWN:
+        return None, True
+    several = isinstance(target, list | tuple) or (
+        isinstance(target, Class) and not isinstance(target.which, int | str | None)
+    )
+    if several:
+        raise TargetError(
+            "a run has one target, or each image's own label: put the classes into a table with a column `label`, and "
+            "explain target='label'"
+        )
+    if isinstance(target, Labels):
+        raise TargetError("a run has one map for each image: explain one of the labels")
+    return target, False
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """How settings differ, in words: "method: gradcam → hirescam, other weights"."""
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if "weights" in names and "model" in names:
+        names.remove("weights")
+    return ", ".join(_change(name, before.get(name), now.get(name)) for name in names)
+
+
+def _change(name: str, before: Any, now: Any) -> str:
+    if name == "versions":
+        pairs = {key: (dict(before or {}).get(key), dict(now or {}).get(key)) for key in {**(before or {}), **now}}
+        return ", ".join(f"{key} {old} → {new}" for key, (old, new) in pairs.items() if old != new)
+    fingerprints = any(isinstance(value, str) and len(value) == 64 for value in (before, now))
+    return f"other {name}" if fingerprints else f"{name}: {before} → {now}"

@@ -1,0 +1,263 @@
+"""The verb: a data set explained, and gone on with wherever it was interrupted."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import nn
+
+from foveal.attribution.perturbation import Progress
+from foveal.datasets.listing import DataSet, source_of
+from foveal.datasets.local import ShardStep, work_here
+from foveal.datasets.packing import DTYPES, Bits
+from foveal.datasets.parts import Sealed, sealed_parts
+from foveal.datasets.plan import Plan
+from foveal.datasets.processes import Workers
+from foveal.datasets.shard import ShardWork, Task, sizes
+from foveal.engine.keywords import checked
+from foveal.engine.select import LayerSpec
+from foveal.errors import FovealError, ImageError, MethodError, ResultError, TargetError
+from foveal.methods import MethodLike, find_methods
+from foveal.models.black_box import Scorer
+from foveal.models.load import load_model
+from foveal.models.model import Model, as_model
+from foveal.runs import record
+from foveal.runs.explainer import RunExplainer, Start, general_notes
+from foveal.runs.question import Network, RunQuestion, asked_target
+from foveal.runs.record import RunManifest
+from foveal.runs.result import Run
+from foveal.storage.atomic import refusal
+from foveal.storage.leftovers import clear
+from foveal.storage.lock import alone
+from foveal.targets import TargetLike
+from foveal.targets import Task as OutputTask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from foveal.images import Preprocessing
+    from foveal.results import Explanation
+
+DOING = "explaining photos"
+LISTING = 3600.0
+"""Seconds that a part of a run waits while another one lists the pictures."""
+TRIED = 50
+"""Pictures that may be unreadable, one after the other at the start of a data set, before the run refuses it."""
+
+
+@checked
+def run(
+    model: nn.Module | Model | str | Scorer,
+    images: DataSet,
+    target: TargetLike = None,
+    *,
+    out: str | Path,
+    method: MethodLike = "gradcam",
+    progress: Progress | None = None,
+    layer: LayerSpec = None,
+    resolution: int = 1,
+    scales: Sequence[float] = (1.0,),
+    audit: bool = False,
+    workers: int = 0,
+    threads: int = 1,
+    batch: int = 8,
+    shard: int = 0,
+    part: Sequence[int] | None = None,
+    maps: str = "float16",
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: OutputTask | None = None,
+) -> Run:
+    """Explain every picture of a data set, and keep what comes out in a folder of Parquet files.
+
+    The same call goes on where an earlier one was interrupted or killed: parts that are done are not done again. A
+    picture that cannot be read is a row with an error. Wherever and however often a part is made, it has the same
+    bytes, because pictures go through the network in the same batches.
+
+        run = foveal.run(model, "photos/", method="hirescam", out="run/", workers=4)
+        run[run["predicted"] != run["label"]].figure()          # the wrong ones, with their maps
+        run[17]                                                 # an Explanation again
+
+    Args:
+        model: as in `foveal.explain`; or the name of a network, as `foveal.load_model` takes it, which workers load
+            themselves. Any other is sent to them by pickle.
+        images: a folder, whose folders are labels where every picture lies in one; a list of files; or a .csv or
+            .parquet file with a column of paths (uri, path, file …), below its own folder, and one of labels.
+        target: as in `foveal.explain`; "label" explains the label of each picture.
+        out: the folder of the run; it holds one run, and another is refused.
+        method, layer, resolution, scales: as in `foveal.explain`; each layer has a column of maps.
+        progress: hears (what, done, total) after each batch.
+        audit: also a deletion test of each map, as `foveal.audit` makes them; takes some 14 forward passes a picture.
+        workers: processes that work at once; 0 works in this one. They start anew and import the script that calls
+            this, so it must call it below `if __name__ == "__main__":`.
+        threads: of torch in each process; more threads may change the last digits.
+        batch: pictures that go through the network together.
+        shard: pictures in each part; 0 chooses by the size of the data set.
+        part: (3, 100) does the third of a hundred equal parts of the work; so many machines can share one folder.
+        maps: "float16", of each map divided by its largest value, or "float32".
+        preprocessing, labels, task: as in `foveal.explain`.
+
+    Returns:
+        What there is in the folder now.
+
+    Raises:
+        FovealError: one sentence on what does not fit; ResultError where the folder holds another run, or cannot be
+            written to; ImageError where there are no pictures.
+        KeyboardInterrupt: with Ctrl-C; it says how many are done, and the same call goes on.
+    """
+    network = _network(model, preprocessing, labels, task)
+    (name, chosen) = _one(method)
+    given, own = asked_target(target)
+    question = RunQuestion(network, name, chosen, given, layer, resolution, tuple(scales), own, audit)
+    return explained(
+        question, images, Path(out), workers=workers, threads=threads, batch=batch, shard=shard, part=part, bits=maps,
+        progress=progress,
+    )  # fmt: skip
+
+
+def explained(
+    question: RunQuestion, images: DataSet, out: Path, *, workers: int = 0, threads: int = 1, batch: int = 8,
+    shard: int = 0, part: Sequence[int] | None = None, bits: str = "float16", progress: Progress | None = None,
+) -> Run:  # fmt: skip
+    """`run` of what is asked already."""
+    began = time.perf_counter()
+    _check(workers=workers, threads=threads, batch=batch, shard=shard, bits=bits)
+    number, count = _part(part)
+    source = source_of(images)
+    with refusal(out, ResultError):
+        out.mkdir(parents=True, exist_ok=True)
+    busy = (
+        f"Another program is working on the run in {str(out)!r}: wait for it, or give each of them a part of its own."
+    )
+    with alone(out / f".foveal-lock-{number}-of-{count}", patience=0, busy=busy):
+        asked = {**question.settings(), "bits": bits, "batch": batch, "threads": threads}
+        asked |= {"shard": math.ceil(shard / batch) * batch} if shard else {}
+        with alone(out / record.LOCK, patience=LISTING):
+            before = record.existing(out)
+            if before is not None:
+                record.check_same(out, before, asked)
+            plan = record.plan_of(
+                out, before, images, source, lambda rows: Plan.of(rows, source.root, batch=batch, shard=shard)
+            )
+            now = before or record.begin(out, plan, _new(question, plan, source, asked))
+            if now.root != str(source.root):  # the same pictures, moved
+                record.write(out, replace(now, root=str(source.root)))
+        question = replace(question, notes=now.notes)
+        tasks = [Task(shard, plan.items(shard)) for shard in plan.slice(number, count)]
+        work = ShardWork(Start(question), plan.root, out, now.of, now.layout, batch, threads)
+        done = _worked(work, plan, tasks, workers, progress)
+        clear(out)
+        record.end(out, done, time.perf_counter() - began)
+    return Run.load(out)
+
+
+def _worked(
+    work: ShardWork, plan: Plan, tasks: Sequence[Task], workers: int, progress: Progress | None
+) -> list[Sealed]:
+    """The parts that these tasks are about, once all of them are sealed."""
+    sealed = sealed_parts(work.folder, work.of, {**sizes([Task(k, plan.items(k)) for k in range(plan.shards)])})
+    mine = {task.shard: sealed[task.shard] for task in tasks if task.shard in sealed}
+    left = [task for task in tasks if task.shard not in mine]
+    total = sum(len(task.items) for task in tasks)
+    under_way: dict[int, int] = {}
+
+    def tell() -> None:
+        if progress:
+            progress(DOING, sum(part.rows for part in mine.values()) + sum(under_way.values()), total)
+
+    def moved(step: ShardStep) -> None:
+        under_way[step.shard] = step.done
+        tell()
+
+    tell()
+    each: Iterator[Sealed] = Workers(work, workers, moved).each(left) if workers else work_here(work, left, moved)
+    try:
+        with closing(cast("Any", each)):
+            for part in each:
+                mine[part.shard] = part
+                under_way.pop(part.shard, None)
+                tell()
+    except KeyboardInterrupt:
+        kept = sum(part.rows for part in mine.values())
+        raise KeyboardInterrupt(
+            f"interrupted: {kept:,} of {total:,} images are done in {os.fspath(work.folder)!r}; the same call goes on"
+        ) from None
+    return [*mine.values()]
+
+
+def _network(
+    model: nn.Module | Model | str | Scorer, preprocessing: Preprocessing | None, labels: Sequence[str] | None,
+    task: OutputTask | None,
+) -> Network:  # fmt: skip
+    if isinstance(model, str):
+        return Network(partial(load_model, model, preprocessing=preprocessing, labels=labels, task=task))
+    return Network(model=as_model(model, preprocessing, labels, task))
+
+
+def _one(method: MethodLike) -> tuple[str, Any]:
+    methods = find_methods([method])
+    if len(methods) != 1:
+        raise MethodError(f"a run has one method, and {method!r} are {len(methods)}: name one")
+    return next(iter(methods.items()))
+
+
+def _check(*, workers: int, threads: int, batch: int, shard: int, bits: str) -> None:
+    least = {"workers": (workers, 0), "threads": (threads, 1), "batch": (batch, 1), "shard": (shard, 0)}
+    for name, (value, low) in least.items():
+        if value < low:
+            raise FovealError(f"run cannot take {name}={value}: give a whole number from {low} up")
+    if bits not in DTYPES:
+        raise FovealError(f"run cannot keep maps as {bits!r}: give {' or '.join(DTYPES)}")
+
+
+def _part(part: Sequence[int] | None) -> tuple[int, int]:
+    try:
+        number, count = (1, 1) if part is None else map(int, part)
+    except (TypeError, ValueError) as error:
+        raise FovealError(f"run cannot take part={part!r}: give two whole numbers, such as (3, 100)") from error
+    if not 1 <= number <= count:
+        raise FovealError(f"There is no part {number}/{count} of a run: give a number from 1 to {max(1, count)}.")
+    return number, count
+
+
+def _new(question: RunQuestion, plan: Plan, source: Any, asked: Mapping[str, Any]) -> RunManifest:
+    """The record of a run, once one picture has shown that it can be explained."""
+    why = _tried(question, plan)
+    model = question.network.get()
+    lists = {key: value for key, value in why.target_spec.items() if not isinstance(value, list | tuple | dict)}
+    learned = model.preprocessing is None or model.preprocessing.transform is not None
+    outside = ("bits", "batch", "threads", "shard")
+    return RunManifest(
+        settings={name: value for name, value in asked.items() if name not in outside},
+        layers=why.layers, numbers=question.numbers, bits=cast("Bits", asked["bits"]),
+        where={layer: place.to_dict() for layer, place in why.where.items()}, spec=lists,
+        preprocessing=None if learned or model.preprocessing is None else model.preprocessing.to_dict(),
+        source={"kind": source.kind, "said": source.said}, root=str(source.root),
+        rows=len(plan), shard=plan.size, batch=asked["batch"], threads=asked["threads"], plan=plan.digest,
+        notes=general_notes(why),
+    )  # fmt: skip
+
+
+def _tried(question: RunQuestion, plan: Plan) -> Explanation:
+    """The explanation of the first picture that can be read: what is wrong with all is said at once."""
+    explainer = RunExplainer(question)
+    errors: list[FovealError] = []
+    for item in plan.everything[:TRIED]:
+        try:
+            picture = explainer.read(plan.path(item))
+            return explainer.explain([item], [picture])[1]
+        except ImageError as error:
+            errors.append(error)
+        except TargetError as error:
+            if not question.own:
+                raise
+            errors.append(error)
+    raise errors[0]
