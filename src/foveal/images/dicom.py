@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from foveal.errors import ImageError
+from foveal.errors import ImageError, shown
 from foveal.images.bounds import MOST_BYTES, check_size, quiet
 from foveal.images.depth import Range
 from foveal.images.formats import DICOM, import_reader
@@ -41,7 +41,7 @@ def read(file: BinaryIO, selection: Selection) -> Samples:
         if not len(data):
             raise ImageError("it is no DICOM file.")
         if "PixelData" not in data and "FloatPixelData" not in data and "DoubleFloatPixelData" not in data:
-            raise ImageError(f"it has no pixels (modality {data.get('Modality', 'unknown')}).")
+            raise ImageError(f"it has no pixels (modality {shown(data.get('Modality', 'unknown'))}).")
         check_size(int(data.Rows), int(data.Columns), int(data.SamplesPerPixel))
         frames = int(data.get("NumberOfFrames", 1) or 1)
         number, notes = selection.frame_of(frames)
