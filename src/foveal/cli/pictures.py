@@ -97,7 +97,7 @@ class Pictures:
 
         try:
             with libraries_silent():
-                if self._axes != 2 and is_array_file(file):
+                if self._axes != 2 and is_array_file(file, self._axes):
                     return load_array_files([file], self._axes)
                 return load_images(file, self._preprocessing)
         except ImageError as reason:

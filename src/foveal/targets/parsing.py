@@ -155,11 +155,11 @@ def parse_labels(text: str | None, labels: Sequence[str] | None) -> Labels | Non
 
 def _neuron(text: str) -> Neuron:
     parts = re.fullmatch(
-        r"neuron:(?P<layer>[^:]+):(?P<channel>\d{1,9})(:(?P<row>\d{1,9}),(?P<column>\d{1,9}))?", text, re.ASCII
+        r"neuron:(?P<layer>[^:]+):(?P<channel>\d{1,9})(:(?P<at>\d{1,9}(,\d{1,9}){0,2}))?", text, re.ASCII
     )
     if parts is None:
         raise UnknownTarget(
             f"Cannot read the target {text!r}: write neuron:LAYER:CHANNEL or neuron:LAYER:CHANNEL:ROW,COLUMN."
         )
-    position = None if parts["row"] is None else (int(parts["row"]), int(parts["column"]))
+    position = None if parts["at"] is None else tuple(map(int, parts["at"].split(",")))
     return Neuron(parts["layer"], int(parts["channel"]), position)
