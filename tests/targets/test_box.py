@@ -108,6 +108,8 @@ def test_text_names_boxes_and_regions() -> None:
         ([{"boxes": torch.zeros(2, 4)}], Box(), r"list of 1: dict\(boxes: \(2, 4\)\)"),
         (torch.zeros(2, 5, 3, 3), Box(), "read=function"),
         (torch.zeros(2, 5), Box(read=lambda output: output), "boxes, labels and scores"),
+        (torch.zeros(2, 5), Box(read=lambda output: (1, 2, 3)), "each a list with a tensor per image"),
+        (torch.zeros(2, 5), Box(read=lambda output: ([[1.0]], [[1]], [[0.5]])), "each a list with a tensor per image"),
         (torch.zeros(2, 5), Box(read=lambda output: 1 / 0), "failed on what the model returned"),
     ],
 )

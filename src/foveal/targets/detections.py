@@ -76,10 +76,12 @@ def _read_by(read: Reader, output: Any) -> Parts:
         raise TargetError(
             f"{name} failed on what the model returned, {describe_output(output)}: {reason(error)}"
         ) from error
-    if not isinstance(given, list | tuple) or len(given) not in (3, 4) or len({len(part) for part in given}) != 1:
+    lists = isinstance(given, list | tuple) and all(isinstance(part, list | tuple | Tensor) for part in given)
+    tensors = lists and all(isinstance(one, Tensor) for part in given for one in part)
+    if not tensors or len(given) not in (3, 4) or len({len(part) for part in given}) != 1:
         raise TargetError(
             f"{name} returned {shown(given)}: it must return boxes, labels and scores (and may return probabilities), "
-            "each with an entry per image"
+            "each a list with a tensor per image"
         )
     return given
 

@@ -29,7 +29,8 @@ def no_scores(output: Any) -> str:
     if kind == "regions":
         return (
             f"this network gives scores at each pixel, {describe_output(output)}, and none for a whole image: explain "
-            "the mean score of a class over a region, as in foveal.Region()"
+            "the mean score of a class over a region, as in foveal.Region() (in Python also target=lambda output: … "
+            "with one score per image, shape (n,))"
         )
     return (
         f"the model returned {describe_output(output)}, and no class scores (n, classes) were found in it: "
