@@ -2,8 +2,9 @@
 
     python -m benchmarks.space
 
-Times are medians in seconds of one thread; ratios are medians of the ratios of runs next to each other, so that other
-work on the machine counts little; passes are counted at the first convolution.
+Times are medians in seconds of one thread. Ratios are to the plain forward, medians over runs next to each other, so
+that other work on the machine counts little; "by hand" is the ratio of passes written by hand. Forward passes are
+counted at the first convolution.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 import foveal
 from foveal.models.extras import import_torchvision
 
-ROUNDS = 11
+ROUNDS = 5
 
 
 def main() -> None:
