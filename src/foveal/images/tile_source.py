@@ -109,8 +109,8 @@ class TileSource:
         x0, y0, x1, y1 = self.preprocessing.geometry(side).boxes_to_photo([0, 0, *self.preprocessing.size[::-1]])
         if max(abs(x0), abs(y0), abs(x1 - w), abs(y1 - h)) > 0.5:
             raise ImageError(
-                f"Cannot cut tiles of {w}×{h}: the transform crops or pads them; declare the numbers of the "
-                "preprocessing instead, such as foveal.Preprocessing((h, w), mean=…, std=…), or choose another side."
+                f"Cannot cut tiles of {w}×{h}: the transform crops or pads them; choose another side, or declare size, "
+                "mean and std instead (in Python foveal.Preprocessing((h, w), mean=…, std=…))."
             )
 
     def photo(self) -> Photo:
