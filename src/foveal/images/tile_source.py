@@ -110,7 +110,7 @@ class TileSource:
         if max(abs(x0), abs(y0), abs(x1 - w), abs(y1 - h)) > 0.5:
             raise ImageError(
                 f"Cannot cut tiles of {w}×{h}: the transform crops or pads them; choose another side, or declare size, "
-                "mean and std instead (in Python foveal.Preprocessing((h, w), mean=…, std=…))."
+                "mean and std instead of it."
             )
 
     def photo(self) -> Photo:
