@@ -84,7 +84,7 @@ class Region:
         predicted = z.detach().argmax(1)
         index = self._classes(predicted, labels, z.shape[1])
         words = tuple(class_words(i, labels) for i in index)
-        regions = self._regions(predicted, index, words, outcome.space)
+        regions = self._regions(predicted, index, words, labels, outcome.space)
         sizes = regions.flatten(1).sum(1)
         ending = last_operation(maps) if self.ending is None else self.ending
         chances = ending.startswith(("Softmax", "Sigmoid"))
@@ -113,7 +113,12 @@ class Region:
         return [class_index(name, labels, classes) for name in each]
 
     def _regions(
-        self, predicted: Tensor, index: list[int], words: Sequence[str], space: tuple[int, ...] | None
+        self,
+        predicted: Tensor,
+        index: list[int],
+        words: Sequence[str],
+        labels: Sequence[str] | None,
+        space: tuple[int, ...] | None,
     ) -> Bool[Tensor, " n *space"]:
         n, *sides = predicted.shape
         unit = UNIT.get(len(sides), "cell")
@@ -122,8 +127,8 @@ class Region:
             for number, (region, word) in enumerate(zip(regions, words, strict=True)):
                 if not bool(region.any()):
                     raise TargetError(
-                        f"{word} is predicted at no {unit} of image {number}, so it has no region there: give a class "
-                        f"that is (in Python also where={ADDRESS[len(sides)]} or a mask)"
+                        f"{word} is predicted at no {unit} of image {number}, so it has no region there: give "
+                        f"{_most(predicted[number], labels)} (in Python also where={ADDRESS[len(sides)]} or a mask)"
                     )
             return regions
         if isinstance(self.where, tuple):
@@ -172,6 +177,13 @@ def _largest(predicted: Tensor, labels: Sequence[str] | None, classes: int) -> i
     count = predicted.flatten().bincount(minlength=classes)
     objects = [i for i in range(classes) if not labels or labels[i].casefold().strip("_ ") not in BACKGROUND]
     return max((i for i in objects if count[i]), key=lambda i: int(count[i]), default=int(count.argmax()))
+
+
+def _most(predicted: Tensor, labels: Sequence[str] | None) -> str:
+    """The classes at most pixels, the first three."""
+    count = predicted.flatten().bincount().div(predicted.numel())
+    top = [i for i in count.argsort(descending=True).tolist()[:3] if count[i] > 0]
+    return " or ".join(f"{class_words(i, labels)} ({round(100 * float(count[i]))} %)" for i in top)
 
 
 def _probabilities(z: Float[Tensor, "n k *space"]) -> Float[Tensor, "n k *space"]:
