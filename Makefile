@@ -7,6 +7,8 @@ KILLS  ?= 100
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
+# Hundreds of tests start processes of their own: what is compiled once serves them all.
+unexport PYTHONDONTWRITEBYTECODE
 NPM    := $(abspath $(BIN))/python npm.py
 
 .PHONY: demo studio test check fuzz bench lint clean env web types chromium

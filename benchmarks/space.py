@@ -2,7 +2,9 @@
 
     python -m benchmarks.space
 
-Times are medians in seconds of one thread; passes are counted by hooks on the first convolution.
+Times are medians in seconds of one thread. Ratios are to the plain forward, medians over runs next to each other, so
+that other work on the machine counts little; "by hand" is the ratio of passes written by hand. Forward passes are
+counted at the first convolution.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 import foveal
 from foveal.models.extras import import_torchvision
 
-ROUNDS = 7
+ROUNDS = 5
 
 
 def main() -> None:
@@ -35,8 +37,9 @@ def main() -> None:
             explain = _explaining(net, x, layer)
             explain()  # traces the network
             count = _count(net, explain)
-            plain, cam, hand = _medians(_forward(net, x), explain, _by_hand(net, x, layer))
-            print(f"{name:12} {layer:8} {plain:8.3f} {cam:9.3f} {cam / plain:6.2f} {hand:8.3f} {count:8d}")
+            plain, cam, hand = _times(_forward(net, x), explain, _by_hand(net, x, layer))
+            medians = f"{statistics.median(plain):8.3f} {statistics.median(cam):9.3f}"
+            print(f"{name:12} {layer:8} {medians} {_ratio(cam, plain):6.2f} {_ratio(hand, plain):8.2f} {count:8d}")
 
 
 def _explaining(net: nn.Module, x: Tensor, layer: str) -> Callable[[], object]:
@@ -87,15 +90,19 @@ def _count(net: nn.Module, run: Callable[[], object]) -> int:
     return len(calls)
 
 
-def _medians(*runs: Callable[[], object]) -> list[float]:
-    """In turns, so that the machine's moods meet all alike."""
+def _ratio(times: list[float], plain: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(times, plain, strict=True))
+
+
+def _times(*runs: Callable[[], object]) -> list[list[float]]:
+    """In turns."""
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(ROUNDS):
         for own, run in zip(times, runs, strict=True):
             began = time.perf_counter()
             run()
             own.append(time.perf_counter() - began)
-    return [statistics.median(own) for own in times]
+    return times
 
 
 if __name__ == "__main__":

@@ -78,6 +78,24 @@ def dn4_mini() -> Model:
     return _task("dn4_mini_5shot", lambda module: module.encoder)
 
 
+def ecg() -> Model:
+    """The class of a heartbeat (n, 1, 187) in 0..1."""
+    module, info = _comparing("ecg_mitbih")
+    return Model(module, "ecg_mitbih", None, tuple(info["classes"]), {}, "classes")
+
+
+def tissues() -> Model:
+    """The tissue of every voxel of a head (n, 1, d, h, w), intensity / 255."""
+    module, info = _comparing("meshnet5")
+    return Model(module, "meshnet5", None, tuple(info["classes"]), {}, "regions")
+
+
+def pneumonia() -> Model:
+    """Chest x-rays: normal or pneumonia."""
+    module, info = _comparing("pneumonia_cnn")
+    return Model(module, "pneumonia_cnn", preprocessing(info["input"]), tuple(info["classes"]), {}, "classes")
+
+
 def relation_omniglot() -> Any:
     """A relation network, as it is: `encode`, and a second network that scores pairs of maps."""
     return _comparing("relation_omniglot")[0]

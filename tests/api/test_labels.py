@@ -159,6 +159,7 @@ def test_every_verb(verb: str, target: Any) -> None:
         else:
             table = foveal.measure(net, X, explanations=[why, "hirescam"], metrics=["deletion"], task=task)
             assert len(table.values["gradcam"]["deletion"]) == rows
+            assert isinstance(target, Labels) == any("count labels, not images" in note for note in table.notes)
     elif verb == "decompose":
         if isinstance(target, Labels):
             with pytest.raises(FovealError, match="one label"):
@@ -192,7 +193,18 @@ def test_it_is_saved_drawn_and_measured_again(tmp_path: Path) -> None:
     with pytest.raises(FovealError, match="no figure 'labels'"):
         why[0].figure("labels")
     (audited,) = foveal.audit(net, X[:1], explanations=why[1], task="labels")
-    assert "label 1" in str(audited.to_dict())
+    assert audited.target == "edema (1)"
+
+
+def test_a_result_brings_its_names() -> None:
+    net = Tiny(4).eval()
+    for target in (Labels([1, 3]), foveal.Class(1)):
+        why = foveal.explain(net, X, target, labels=NAMES)
+        said = [test.target for test in foveal.audit(net, X, explanations=why, draws=2)]
+        assert said == list(why.target) and NAMES[1] in said[0]
+        assert foveal.measure(net, X, explanations=why, metrics=["drop"]).target == why.target
+    (other,) = foveal.audit(net, X[:1], explanations=why[0], draws=2, labels=["a", "b", "c", "d"])
+    assert other.target == "b (1)"  # whoever gives names means them
 
 
 def test_a_regression_by_resnet18() -> None:

@@ -112,7 +112,6 @@ def test_what_knows_pictures_alone_says_so(name: str) -> None:
     net, x = NETS[name]
     for ask in (
         lambda: foveal.sanity(net, x, 1, methods=["gradient"]),
-        lambda: foveal.parts(net, x, 1),
         lambda: foveal.match(net, x[:1], x),
         lambda: foveal.shortcuts(net, x, [0, 1]),
         lambda: foveal.visualize(net, x, steps=1),

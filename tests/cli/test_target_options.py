@@ -84,3 +84,20 @@ def test_what_is_refused(options: list[str], message: str, code: int, birds: Pat
     done = run("explain", birds, "-m", "demo", *options, "-o", "out")
     assert done.exit_code == code and message in done.stderr.replace("\n", " "), done.stderr
     assert "foveal." not in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["audit", "measure"])
+def test_every_label_is_measured_and_audited(command: str, birds: Path) -> None:
+    few = {"audit": ["--draws", "2"], "measure": ["--metric", "drop", "--no-baseline-maps"]}[command]
+    done = run(command, birds, "-m", "demo", "--task", "labels", "-t", "labels:0,2", "--json", "-o", "out", *few)
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    rows = told if command == "audit" else told["scores"]
+    names = foveal.load_model("demo").labels
+    assert names and [row["target"] for row in rows] == [f"{names[0]} (0)", f"{names[2]} (2)"]
+
+
+@pytest.mark.parametrize("command", ["flow", "decompose", "parts", "sanity", "compare"])
+def test_elsewhere_one_label_is_named(command: str, birds: Path) -> None:
+    done = run(command, birds, "-m", "demo", "-t", "labels", "-o", "out")
+    assert done.exit_code == 2 and "name one label" in done.stderr.replace("\n", " "), done.stderr

@@ -95,6 +95,17 @@ def test_a_verb_is_a_command(command: str) -> None:
     assert as_options(f"foveal.{command}.x and 'foveal.{command}'") == f"foveal.{command}.x and 'foveal.{command}'"
 
 
+@pytest.mark.parametrize(
+    ("python", "options"),
+    [
+        ("range=(0, 4095)", "--range 0,4095"), ("range=(-160.5, 240)", "--range -160.5,240"),
+        ("bands=(0, 1, …)", "--bands 0,1,…"), ("bands=(7,)", "--bands 7"), ("resize='pad'", "--resize pad"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_the_preprocessing_is_an_option(python: str, options: str) -> None:
+    assert as_options(f"declare {python} in the preprocessing.") == f"declare {options}."
+
+
 @pytest.mark.parametrize(("name", "option"), OPTIONS.items())
 def test_a_parameter_is_an_option(name: str, option: str) -> None:
     assert as_options(f"pass {name}=x.") == f"pass {option} x."

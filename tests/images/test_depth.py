@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import foveal
 from foveal.errors import ImageError
 from foveal.images import Preprocessing, load_images
 from foveal.images.decode import decode_file
+from foveal.images.load import photo_of
 from tests.images.deep_files import png, sgi, tiff
 
 PLAIN = Preprocessing((12, 10), "exact", interpolation="nearest", mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -52,20 +54,38 @@ def test_sixteen_bits_reach_the_network_whole(kind: str, channels: int, tmp_path
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_twelve_bits_in_sixteen_are_remarked_on(channels: int, tmp_path: Path) -> None:
-    pixels = scene(12, channels)
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_of_few_bits_in_sixteen_it_is_asked_what_is_white(bits: int, channels: int, tmp_path: Path) -> None:
+    pixels, white = scene(bits, channels), 2**bits - 1
     for content in (png(pixels), tiff(pixels), tiff(pixels, order=">")):
-        seen, notes = read(content, tmp_path)
-        np.testing.assert_allclose(seen, wide(pixels / 65535), atol=1e-6)
-        (note,) = notes
-        assert "span 0 to 4095 of 0 to 65535" in note and "pixels / 4095" in note
-    assert len(np.unique(seen)) > 100  # not the 17 levels that 8 bits would leave
+        with pytest.raises(
+            ImageError, match=rf"declare range=\(0, {white}\) .* if {white} is white, or range=\(0, 65535"
+        ):
+            read(content, tmp_path)
+        for declared in (white, 65535):
+            told = replace(PLAIN, range=(0, declared))
+            seen = load_images(tmp_path / "deep", told).tensor[0].permute(1, 2, 0)
+            np.testing.assert_allclose(seen, wide(pixels / declared), atol=1e-6)
+        shown = photo_of(tmp_path / "deep")  # to look at, nothing is asked
+        assert shown.pixels.max() == 255 and "stretched" in shown.notes[0]
+    with pytest.raises(ImageError, match=f"if {white} is white"):
+        load_images(pixels[..., 0], PLAIN)
 
 
-@pytest.mark.parametrize("bits", [10, 12, 14])
-def test_the_remark_names_the_likely_range(bits: int) -> None:
-    (note,) = load_images(scene(bits)[..., 0], PLAIN).photos[0].notes
-    assert f"pixels / {2**bits - 1}" in note
+def test_fourteen_bits_in_sixteen_are_remarked_on(tmp_path: Path) -> None:
+    pixels = scene(14)
+    seen, (note,) = read(png(pixels), tmp_path)
+    np.testing.assert_allclose(seen, wide(pixels / 65535), atol=1e-6)
+    assert "span 0 to 16383 of 0 to 65535" in note and "range=(0, 16383)" in note
+
+
+@pytest.mark.parametrize("tags", [{341: ("H", 65535)}, {281: ("H", 65535)}])
+def test_a_dark_picture_that_declares_16_bits_is_read_so(tags: Any, tmp_path: Path) -> None:
+    seen, (note,) = read(tiff(scene(12), tags=tags), tmp_path)
+    np.testing.assert_allclose(seen, wide(scene(12) / 65535), atol=1e-6)
+    assert "white 65535" in note and "6.2 % of it" in note
+    black, (note,) = read(png(np.zeros((12, 10, 1), np.uint16)), tmp_path)
+    assert not black.any() and "span 0 to 0" in note  # black, whatever is white
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -138,7 +158,8 @@ def test_deep_transparency_is_over_white(kind: str, channels: int, tmp_path: Pat
 
 def test_signed_and_32_bit_files(tmp_path: Path) -> None:
     signed = scene(12).astype(np.int16)
-    assert "span 0 to 4095" in read(tiff(signed), tmp_path)[1][0]
+    with pytest.raises(ImageError, match="span 0 to 4095, and nothing declares"):
+        read(tiff(signed), tmp_path)
     whole = scene(16).astype(np.int32)
     np.testing.assert_allclose(read(tiff(whole), tmp_path)[0], wide(whole / 65535), atol=1e-6)
     with pytest.raises(ImageError, match="must lie in"):
@@ -155,7 +176,7 @@ def test_arrays_of_every_number(dtype: str, order: str) -> None:
     seen = load_images(values, PLAIN)
     np.testing.assert_allclose(seen.tensor[0].permute(1, 2, 0), pixels / 65535, atol=6e-4 if dtype == "f2" else 1e-6)
     assert seen.photos[0].notes == ()
-    flat = load_images((values / 16).astype(values.dtype), PLAIN).photos[0]
+    flat = load_images((values / 8).astype(values.dtype), PLAIN).photos[0]
     assert "span" in flat.notes[0]
 
 
@@ -166,7 +187,7 @@ def test_a_flat_picture_far_from_black_is_remarked_on() -> None:
 
 
 def test_the_note_reaches_the_result(tmp_path: Path) -> None:
-    (tmp_path / "xray.png").write_bytes(png(scene(12)))
+    (tmp_path / "xray.png").write_bytes(png(scene(13)))
     why = foveal.explain(foveal.load_model("demo"), tmp_path / "xray.png")
     assert any("of 0 to 65535" in remark for remark in why.notes)
 

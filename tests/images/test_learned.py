@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -176,3 +177,21 @@ def test_a_transform_is_a_preprocessing_of_a_verb() -> None:
         Preprocessing.from_dict(made.to_dict())
     with pytest.raises(ImageError, match="change that"):
         made.changed((32, 32))
+
+
+def test_an_order_of_channels_that_has_no_name_is_refused() -> None:
+    def plain(image: Image.Image) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(image.resize((16, 16)), np.float32).transpose(2, 0, 1) / 255)
+
+    assert Preprocessing.of(lambda image: plain(image).flip(0)).channels == "BGR"
+    for order in ([1, 2, 0], [2, 0, 1], [0, 2, 1], [1, 0, 2]):
+        with pytest.raises(ImageError, match="neither red, green and blue nor"):
+            Preprocessing.of(lambda image, order=order: plain(image)[order])
+    gray = Preprocessing.of(v1.Compose([v1.Grayscale(3), v1.Resize((16, 16)), v1.ToTensor()]))
+    photo = Image.effect_noise((30, 20), 90).convert("RGB")
+    assert gray.channels == "RGB" and bool((load_images(photo, gray).tensor.diff(dim=1) == 0).all())
+    made = Preprocessing.of(plain)
+    with pytest.raises(ImageError, match=r"size \(9, 9\) is not that of the transform, \(16, 16\)"):
+        replace(made, size=(9, 9))
+    with pytest.raises(ImageError, match="takes one band or three, not 4"):
+        replace(made, bands=(0, 1, 2, 3), channels="bands", mean=(0.0,) * 4, std=(1.0,) * 4)

@@ -133,7 +133,7 @@ def test_unknown_and_missing_fields_are_named() -> None:
 
 
 def test_a_sliver_is_refused_before_it_fills_the_memory() -> None:
-    with pytest.raises(ImageError, match=r"100000×1 .* set resize to exact or pad"):
+    with pytest.raises(ImageError, match=r"100000×1 .* set resize='pad'"):
         Preprocessing((224, 224), resize_to=256).apply(Image.new("RGB", (100_000, 1)))
 
 

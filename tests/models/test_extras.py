@@ -5,8 +5,12 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 installed = all(importlib.util.find_spec(name) for name in ("timm", "torchvision"))
 pytestmark = pytest.mark.skipif(not installed, reason="timm and torchvision are not installed")
@@ -63,6 +67,19 @@ def test_imports_after(before: str) -> None:
         + "from foveal.models.extras import import_timm\ntimm = import_timm()\nimport torchvision"
         + WORKS
     )
+
+
+def test_a_file_of_ones_own_that_imports_torchvision_loads(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(
+        "import torchvision\n\n\ndef net():\n    return torchvision.models.resnet18(num_classes=2).eval()\n"
+    )
+    (tmp_path / "late.py").write_text(
+        "def net():\n    from torchvision.models import resnet18\n\n    return resnet18(num_classes=2).eval()\n"
+    )
+    for name in ("nets", "late"):
+        run(
+            f"import foveal\nassert foveal.load_model({str(tmp_path / name)!r} + '.py:net').module.fc.out_features == 2"
+        )
 
 
 def test_importing_twice_gives_the_same_module() -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +185,32 @@ def test_without_a_network_the_hub_is_one_sentence_and_its_cache_serves(
         foveal.load_model("hf:org/name")
     with pytest.raises(ModelError, match=r"no config\.json"):
         foveal.load_model(f"hf:{tmp_path}")
+
+
+def by_the_hub(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command line on a machine without a network, with this cache of the hub."""
+    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower() and "HF_" not in name}
+    alone = {**kept, "HF_HOME": str(home), "HF_ENDPOINT": "https://hub.invalid"}
+    return subprocess.run(
+        [sys.executable, "-m", "foveal", *words], capture_output=True, text=True, timeout=120, env=alone,
+        encoding="utf-8",
+    )  # fmt: skip
+
+
+def test_the_cache_of_the_hub_is_enough(tmp_path: Path) -> None:
+    """A folder as the hub's client leaves it: refs name the commit, and snapshots hold its files."""
+    config, processor, stage = NETWORKS["ResNet"]
+    commit, cache = "0" * 40, tmp_path / "hub" / "models--tiny--net"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs" / "main").write_text(commit)
+    shutil.copytree(saved(tmp_path / "made", config, processor), cache / "snapshots" / commit)
+    shown = by_the_hub(tmp_path, "stages", "hf:tiny/net", "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert stage in shown.stdout
+    told = by_the_hub(tmp_path, "stages", "hf:tiny/net", "--show-preprocessing")
+    folder = foveal.load_model(f"hf:{cache / 'snapshots' / commit}")
+    assert folder.preprocessing and json.loads(told.stdout) == folder.preprocessing.to_dict()
+    absent = by_the_hub(tmp_path, "stages", "hf:tiny/other")
+    assert absent.returncode == 1 and "Traceback" not in absent.stderr
+    (line,) = absent.stderr.strip().splitlines()
+    assert "hf:tiny/other" in line

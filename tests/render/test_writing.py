@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,3 +180,13 @@ def test_text_in_a_pdf_can_be_copied() -> None:
 def test_columns_stand_below_each_other() -> None:
     lines = aligned(("name", "x"), [("猫", "1"), ("e\u0301", "2"), ("abcd", "3")]).splitlines()
     assert len({cell_len(line) for line in lines}) == 1
+
+
+def test_an_svg_holds_the_fonts_that_its_pixels_are_drawn_in() -> None:
+    plain, arabic = Page(200, 60), Page(200, 60)
+    plain.text((10, 30), "jay 0.87", 14, ink=(0, 0, 0))
+    arabic.text((10, 30), "قطة صغيرة 0.87", 14, ink=(0, 0, 0))
+    assert plain.svg().count("@font-face") == 1 and 'font-family="Aileron, system-ui' in plain.svg()
+    assert arabic.svg().count("@font-face") == 2 and 'font-family="Aileron, foveal-1, system-ui' in arabic.svg()
+    bundled = base64.b64encode(Path(str(fonts.BUNDLED.path)).read_bytes()).decode()
+    assert bundled in arabic.svg() and bundled not in plain.svg()

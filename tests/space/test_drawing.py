@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import foveal
 from foveal.render.scale import choose_scale
 from foveal.render.signal import draw_signal
-from foveal.render.volume import chosen_slices, projected
+from foveal.render.volume import chosen_slices, draw_volume, projected
 from tests.space.networks import Net, images
 
 
@@ -72,3 +76,18 @@ def test_maps_without_evidence_say_so() -> None:
     zero = foveal.Explanation({"end": torch.zeros(2, 10)}, why.photos, None, None, why.target, {}, "mine", {}, "net")
     assert zero.overlay(0).tobytes() != why.overlay(0).tobytes()
     assert "no evidence" in zero.to_html().lower()
+
+
+def test_words_above_slices_fit_them() -> None:
+    values, evidence = np.zeros((1, 128, 9, 9), np.float32), np.zeros((128, 9, 9), np.float32)
+    evidence[100, 4, 4] = 1
+    picture = draw_volume(values, evidence, 256, lambda photo, _, side: Image.new("RGB", (side, side)))
+    gaps = np.asarray(picture)[:, 80:88]
+    assert gaps.min() > 240  # nothing is written between the columns, or cut there
+
+
+def test_pages_show_a_signal_as_curves(tmp_path: Path) -> None:
+    why = foveal.explain(Net(1), images(1), 1)
+    page = foveal.save_page(why, tmp_path / "why.html").read_text(encoding="utf-8")
+    sizes = re.findall(r'"width":(\d+),"height":(\d+)', page)
+    assert sizes and all(int(height) > 100 for _, height in sizes)

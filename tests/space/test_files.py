@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import foveal
 from foveal.cli.app import app
-from foveal.errors import ImageError
+from foveal.errors import FovealError, ImageError
 from tests.space.networks import Net, images
 
 if TYPE_CHECKING:
@@ -90,3 +90,37 @@ def test_command_line(axes: int, factory: str, tmp_path: Path, monkeypatch: pyte
     net = Net(1) if axes == 1 else Net(3, channels=1)
     torch.testing.assert_close(why.map, foveal.explain(net, x, 1, method="hirescam").map)
     assert ("samples" if axes == 1 else "voxels") in told.output
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_arrays_are_the_input_as_they_are(axes: int) -> None:
+    net, x = Net(axes), images(axes)
+    right = foveal.explain(net, x, 1).map
+    array = x.double().numpy()
+    torch.testing.assert_close(foveal.explain(net, array, 1).map, right, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(foveal.explain(net, list(array), 1).map, right, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(foveal.explain(net, array[1], 1).map, right[1:], atol=1e-6, rtol=1e-4)
+    whole = (100 * x).round()
+    numbers = foveal.explain(net, whole.int(), 1).map
+    torch.testing.assert_close(numbers, foveal.explain(net, whole, 1).map)
+    with pytest.raises(ImageError, match="Cannot take an array"):
+        foveal.explain(net, np.zeros((2,) * (axes + 3)), 1)
+
+
+def test_a_nifti_file_is_a_volume(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    net, x = Net(3, channels=1), images(3, 1, 1)
+    nibabel.Nifti1Image(x[0, 0].numpy(), np.diag([2.0, 1, 1, 1])).to_filename(tmp_path / "head.nii.gz")
+    why = foveal.explain(net, tmp_path / "head.nii.gz", 1)
+    torch.testing.assert_close(why.map, foveal.explain(net, x, 1).map)
+    again = foveal.images.read_volume(why.save_map(tmp_path / "map.nii.gz"))
+    assert again.affine[0, 0] != 0 and again.values.ndim == 4
+
+
+@pytest.mark.parametrize(("axes", "position"), [(1, (4,)), (3, (1, 2, 3))])
+def test_a_neuron_at_a_position(axes: int, position: tuple[int, ...]) -> None:
+    net, x = Net(axes), images(axes)
+    why = foveal.explain(net, x, foveal.Neuron("mid", 3, position), method="gradient")
+    torch.testing.assert_close(why.score, net.mid(net.stem(x))[(slice(None), 3, *position)].detach())
+    with pytest.raises(FovealError, match="it has no position"):
+        foveal.explain(net, x, foveal.Neuron("mid", 3, (*position, 0)), method="gradient")

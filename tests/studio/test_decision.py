@@ -170,7 +170,7 @@ def test_a_photo_is_added_and_explained(opened: Page) -> None:
 
 def test_a_damaged_photo_is_one_sentence(opened: Page) -> None:
     opened.get_by_label("Add photos").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"\x89PNG"})
-    expect(opened.get_by_role("alert")).to_contain_text("a.png is no image that the studio reads")
+    expect(opened.get_by_role("alert")).to_contain_text("The studio cannot read a.png: it is none of AVIF")
 
 
 def test_an_address_of_another_studio_says_so(studio_server: StudioServer, page: Page) -> None:

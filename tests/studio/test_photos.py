@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import foveal
 from foveal.errors import ImageError
+from foveal.images import load_images
+from foveal.images.load import photo_of
 from foveal.synthetic import demo_scenes
 from foveal.synthetic.drawing import render
 from foveal.webapp import photos as photos_module
 from foveal.webapp.cache import AnswerCache
 from foveal.webapp.photos import SHOWN, Photos, UnknownPhoto
+from foveal.webapp.studio import Studio
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +77,7 @@ def test_an_upload_is_kept_as_its_file() -> None:
     data = file_of(picture)
     photo = Photos().add(picture, "upload.png", data=data)
     assert photo.origin is data
-    assert isinstance(photo.image, Image.Image) and np.array_equal(np.asarray(photo.image), np.asarray(picture))
+    assert isinstance(photo.image, io.BytesIO) and np.array_equal(photo_of(photo.image).pixels, np.asarray(picture))
 
 
 def test_the_oldest_uploads_go_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +90,17 @@ def test_the_oldest_uploads_go_and_nothing_else(monkeypatch: pytest.MonkeyPatch)
     assert photos[named.hash] is named
     with pytest.raises(UnknownPhoto, match="add it again"):
         photos[added[0].hash]
+
+
+def test_the_frame_that_is_explained_is_shown(tmp_path: Path) -> None:
+    frames = [noise(20, 30, seed) for seed in range(3)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    second = foveal.Model(module, "net", preprocessing=foveal.Preprocessing((20, 30), "exact", frame=1))
+    (photo,) = Studio({"net": second}).add_photos([tmp_path / "a.tif"])
+    explained = load_images(photo.image, second.preprocessing).photos[0]
+    assert np.array_equal(explained.pixels, np.asarray(frames[1]))
+    assert np.array_equal(np.asarray(photo.shown()), explained.pixels)
 
 
 def test_what_cannot_be_read_is_not_added(tmp_path: Path) -> None:

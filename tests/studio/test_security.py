@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import io
 import json
@@ -16,14 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import foveal
+from foveal.images import formats, load_images
 from foveal.synthetic import demo_scenes
 from foveal.webapp import security
 from foveal.webapp.jobs import UNEXPECTED
 from foveal.webapp.photos import MOST_UPLOADS
 from foveal.webapp.studio import Studio
+from tests.images.deep_files import png as deep_png
+from tests.images.made_files import bands_tiff, dicom, nifti
 from tests.studio.asking import Client, Reply
 
 if TYPE_CHECKING:
@@ -237,20 +243,42 @@ def text_bomb() -> bytes:
     return picture("PNG", pnginfo=info)
 
 
+def volume() -> bytes:
+    """A compressed NIfTI file."""
+    return gzip.compress(nifti(np.random.default_rng(0).integers(0, 900, (20, 24, 9)).astype(np.int16)).to_bytes())
+
+
+def deflated_bomb() -> bytes:
+    """A DICOM file of the deflated transfer syntax, whose elements are 4 GB of nothing in 4 MB."""
+    plain = dicom(np.zeros((2, 2), np.uint16))
+    start = plain.index(b"DICM") + 4
+    (length,) = struct.unpack("<I", plain[start + 8 : start + 12])
+    meta = plain[start + 12 : start + 12 + length].replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99")
+    head = plain[:start] + plain[start : start + 8] + struct.pack("<I", len(meta))
+    at = meta.index(b"1.2.840.10008.1.2.1.99") - 2
+    meta = meta[:at] + struct.pack("<H", 22) + meta[at + 2 :]
+    packed, zeros = zlib.compressobj(9, wbits=-15), bytes(2**24)
+    return head + meta + b"".join(packed.compress(zeros) for _ in range(256)) + packed.flush()
+
+
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 BOMBS = {
-    "a picture of 130 megapixels": (lambda: png(130_000, 1000)[:5000], "pixels that the studio"),
-    "a picture beyond Pillow's bound": (lambda: png(16_000, 16_000), "pixels that the studio"),
-    "a comment of 128 MB": (text_bomb, "could not be read"),
-    "half a PNG": (lambda: picture("PNG")[:2000], "could not be read"),
-    "half a JPEG": (lambda: picture("JPEG")[:1500], "could not be read"),
-    "half a TIFF": (lambda: picture("TIFF")[:-9000], "could not be read"),
-    "SVG": (lambda: SVG, "no image"),
-    "a page": (lambda: b"<html><script>alert(1)</script>", "no image"),
-    "PostScript, which Pillow would run": (lambda: picture("EPS"), "no image"),
-    "a PDF": (lambda: picture("PDF"), "no image"),
-    "nothing": (lambda: b"", "no image"),
-    "noise": (lambda: bytes(range(256)) * 64, "no image"),
+    "a picture of 130 megapixels": (lambda: png(130_000, 1000)[:5000], "has more than 64,000,000 pixels"),
+    "a picture beyond Pillow's bound": (lambda: png(16_000, 16_000), "pixels: make it smaller"),
+    "a comment of 128 MB": (text_bomb, "damaged"),
+    "half a PNG": (lambda: picture("PNG")[:2000], "damaged"),
+    "half a JPEG": (lambda: picture("JPEG")[:1500], "damaged"),
+    "half a TIFF": (lambda: picture("TIFF")[:-9000], "damaged"),
+    "SVG": (lambda: SVG, "none of AVIF"),
+    "a page": (lambda: b"<html><script>alert(1)</script>", "none of AVIF"),
+    "PostScript, which Pillow would run": (lambda: picture("EPS"), "none of AVIF"),
+    "a PDF": (lambda: picture("PDF"), "none of AVIF"),
+    "nothing": (lambda: b"", "none of AVIF"),
+    "noise": (lambda: bytes(range(256)) * 64, "none of AVIF"),
+    "a scan of 100 megapixels": (lambda: dicom(np.zeros((2, 2), np.uint16), Rows=10_000, Columns=10_000), "64,000,000"),
+    "half a scan": (lambda: dicom(np.zeros((80, 80), np.uint16))[:-9000], "damaged"),
+    "a scan whose elements are inflated to 4 GB": (deflated_bomb, "bytes of memory"),
+    "half a volume": (lambda: volume()[:2000], "damaged"),
 }
 
 
@@ -274,6 +302,57 @@ def test_photos_are_taken(client: Client, format: str) -> None:
     assert shown.headers["content-type"] == "image/webp"
     assert Image.open(io.BytesIO(shown.body)).size == (60 + len(format),) * 2
     assert client.answer("scores", photo=entry["hash"], model="demo")["classes"]
+
+
+@pytest.mark.parametrize("kind", ["DICOM", "NIfTI", "TIFF of 16 bits", "TIFF of 32 bits", "PNG of 16 bits", "HEIC"])
+def test_files_of_scanners_and_phones_are_taken(client: Client, studio: Studio, kind: str) -> None:
+    """With all their bits, and by the range that the file declares."""
+    pixels = np.linspace(0, 65535, 64 * 48).astype(np.uint16).reshape(48, 64)
+    made = {
+        "DICOM": lambda: dicom(pixels, bits=16),
+        "NIfTI": lambda: gzip.compress(nifti(pixels[..., None].astype(np.float32), shown=(0, 65535)).to_bytes()),
+        "TIFF of 16 bits": lambda: bands_tiff(pixels),
+        "TIFF of 32 bits": lambda: bands_tiff((pixels / 65535).astype(np.float32)),
+        "PNG of 16 bits": lambda: deep_png(pixels[..., None]),
+        "HEIC": lambda: heic(pixels),
+    }[kind]
+    reply = client.upload(made(), "scan")
+    assert reply.status == 200, reply.sentence
+    assert (reply.json["width"], reply.json["height"]) == (64, 48)
+    assert client.answer("scores", photo=reply.json["hash"], model="demo")["classes"]
+    declared = foveal.Preprocessing((48, 64), "exact", channels="L", mean=0.0, std=1.0)
+    seen = load_images(studio.photo(reply.json["hash"]).image, declared).tensor[0, 0]
+    np.testing.assert_allclose(seen, pixels / 65535, atol=0.02 if kind == "HEIC" else 1e-5)
+
+
+def heic(pixels: np.ndarray) -> bytes:
+    """As a phone writes it, of 8 bits."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    light = np.repeat((pixels // 257).astype(np.uint8)[..., None], 3, 2)
+    pillow_heif.from_bytes("RGB", (64, 48), light.tobytes()).save(buffer, quality=-1)
+    return buffer.getvalue()
+
+
+def test_a_file_whose_library_is_missing_names_what_installs_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(formats, "import_module", lambda name: missing(name) if name == "pydicom" else real(name))
+    reply = client.upload(dicom(np.zeros((8, 8), np.uint16)), "scan.dcm")
+    assert reply.status == 400 and "pip install 'foveal[dicom]'" in reply.sentence
+
+
+real = formats.import_module
+
+
+def test_scans_that_look_the_same_are_told_apart(client: Client) -> None:
+    """Twelve bits in sixteen are shown stretched: twice as bright looks the same, and is another picture."""
+    pixels = np.random.default_rng(0).integers(0, 1024, (20, 20, 1)).astype(np.uint16)
+    first, second = (client.upload(deep_png(values), "a.png").json for values in (pixels, pixels * 2))
+    assert first["hash"] != second["hash"]
 
 
 NAMES = ["../../etc/passwd", "<script>alert(1)</script>.png", "a\nb\x1b[31m.png", "\u202egnp.exe", "x" * 900, ""]

@@ -137,7 +137,7 @@ def test_what_goes_wrong_is_said(handle: StudioHandle) -> None:
         ({"kind": "ask", "name": "scores", "query": {"photo": 1}}, [], "the page asked something unreadable: photo"),
         ({"kind": "ask", "name": "scores", "query": {"photo": photo, "model": "x"}}, [], "this studio has no model"),
         ({"kind": "photo", "hash": "x"}, [], "this studio has no such photo"),
-        ({"kind": "upload", "name": "a.png"}, [b"no image"], "a.png is no image that the studio reads"),
+        ({"kind": "upload", "name": "a.png"}, [b"no image"], "The studio cannot read a.png: it is none of AVIF"),
         ({"kind": "upload", "name": "a.png"}, [], "the studio takes one photo"),
     ):
         said.clear()

@@ -57,6 +57,7 @@ def test_the_probability_among_it_and_its_rivals() -> None:
         (lambda: Against(k=True), "whole number"),
         (lambda: Against(strength=-1), "strength"),
         (lambda: Against(strength=float("nan")), "strength"),
+        (lambda: Against(strength="all"), "strength"),  # type: ignore[arg-type]
         (lambda: Against(k=2, rivals=[1]), "leave out k or rivals"),
         (lambda: Against(rivals=[]), "no rivals"),
         (lambda: Against(0, rivals=[[1], [2], [3]]), "3 lists of rivals were given for 2 images"),

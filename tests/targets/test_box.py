@@ -12,10 +12,13 @@ from torch import Tensor, nn
 import foveal
 from foveal.errors import FovealError, LayerError, MethodError, TargetError, UnknownTarget
 from foveal.images.place import laid
+from foveal.models.extras import import_torchvision
+from foveal.models.own_task import own_task
 from foveal.targets import Box, ModelOutput
 from foveal.targets.box_overlap import overlap, similarity
 from foveal.targets.parsing import parse_target
 from tests.detectors import STRIDE, bird_finder, read_birds, torchvision_detector, two_birds
+from tests.networks import awake
 
 if TYPE_CHECKING:
     from tests.conftest import NoTrace
@@ -61,7 +64,9 @@ def test_a_box_is_found_again_by_class_overlap_and_score() -> None:
         {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0).long(), "scores": torch.zeros(0)},
     ]
     assert follow.decide(ModelOutput(copies)).score.tolist() == pytest.approx([0.4, max(0.9 / 3, 0.5 * 0.8), 0, 0])
-    assert similarity(torch.tensor([20.0, 0, 30, 10]), 2, *copies[1].values()).tolist() == pytest.approx([0.3, 0.4])
+    boxes, labels, scores = copies[1].values()
+    found = similarity(torch.tensor([20.0, 0, 30, 10]), boxes, scores, labels == 2)
+    assert found.tolist() == pytest.approx([0.3, 0.4])
 
 
 def test_boxes_go_by_number_and_label() -> None:
@@ -96,8 +101,15 @@ def test_text_names_boxes_and_regions() -> None:
         ([record([[0.0, 0, 1, 1]], [1], [0.5])], Box(3), "there is no box 3"),
         ([record([[0.0, 0, 1, 1]], [1], [0.5])], Box("dog"), "the detector finds no dog"),
         ([record([[0.0, 0, 1, 1]], [1], [0.5])], foveal.Class(1), "class or of a box"),
+        ([record([[0.0, 0, 1, 1]], [1], [0.5])], foveal.Class("1"), "class or of a box"),
+        ([record([[0.0, 0, 1, 1]], [1], [0.5])], foveal.Value(), r"finds boxes .* explain one of its boxes"),
+        ([record([[0.0, 0, 1, 1]], [1], [0.5])], foveal.Margin(), r"finds boxes .* explain one of its boxes"),
+        ([record([[0.0, 0, 1, 1]], [1], [0.5])], foveal.Group([0, 1]), r"finds boxes .* explain one of its boxes"),
+        ([{"boxes": torch.zeros(2, 4)}], Box(), r"list of 1: dict\(boxes: \(2, 4\)\)"),
         (torch.zeros(2, 5, 3, 3), Box(), "read=function"),
         (torch.zeros(2, 5), Box(read=lambda output: output), "boxes, labels and scores"),
+        (torch.zeros(2, 5), Box(read=lambda output: (1, 2, 3)), "each a list with a tensor per image"),
+        (torch.zeros(2, 5), Box(read=lambda output: ([[1.0]], [[1]], [[0.5]])), "each a list with a tensor per image"),
         (torch.zeros(2, 5), Box(read=lambda output: 1 / 0), "failed on what the model returned"),
     ],
 )
@@ -220,6 +232,36 @@ def test_maps_of_all_levels_are_added(kind: str, no_trace: NoTrace) -> None:
     assert why.map.shape == fine.shape
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("ssdlite320_mobilenet_v3_large", {"score_thresh": 0.0, "topk_candidates": 20}),
+        ("fasterrcnn_mobilenet_v3_large_320_fpn", {"box_score_thresh": 0.0, "rpn_score_thresh": 0.0, "min_size": 128}),
+        ("retinanet_resnet50_fpn", {"score_thresh": 0.0, "topk_candidates": 20, "min_size": 128, "max_size": 160}),
+    ],
+)
+def test_detectors_of_torchvision_as_they_are_built(name: str, options: dict[str, Any], no_trace: NoTrace) -> None:
+    torch.manual_seed(0)
+    detection: Any = import_torchvision().models.detection
+    model = getattr(detection, name)(weights=None, weights_backbone=None, num_classes=4, **options)
+    with torch.no_grad():  # scores that differ
+        for key, parameter in model.named_parameters():
+            if "cls" in key or "classification" in key:
+                parameter.normal_(0, 1e-3 if name.startswith("retinanet") else 0.02)
+    model, x = awake(model).eval(), torch.rand(1, 3, 128, 160, generator=torch.Generator().manual_seed(3))
+    assert own_task(model) == ("boxes", "a detector of torchvision")
+    with no_trace(model):
+        why = foveal.explain(model, x, foveal.Box(1), method="hirescam")
+    with torch.no_grad():
+        found = model(x)[0]
+    assert float(why.score) == pytest.approx(float(found["scores"][1]), rel=1e-4)
+    assert why.target_spec["box"][0] == pytest.approx(found["boxes"][1].tolist(), abs=1e-2)
+    assert why.layer == "pyramid" and bool((why.map != 0).any())
+    with pytest.raises(MethodError, match="feature pyramid side by side"):
+        foveal.decompose(model, x)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_pictures_of_a_batch_are_explained_as_alone(kind: str) -> None:
     model, x = torchvision_detector(kind), picture(3)
@@ -243,13 +285,24 @@ def test_what_does_not_apply_says_why(kind: str) -> None:
     for verb in (
         lambda: foveal.explain(model, x, method="scorecam:clusters=2", layer="pyramid"),
         lambda: foveal.explain(model, x, method="lrp-epsilon"),
-        lambda: foveal.decompose(model, x),
-        lambda: foveal.flow(model, x),
     ):
         try:
             verb()
         except FovealError as error:
             assert "\n" not in str(error)
+    for verb in (lambda: foveal.decompose(model, x), lambda: foveal.flow(model, x)):
+        with pytest.raises(MethodError, match="2 levels of a feature pyramid side by side"):
+            verb()
+    flow = foveal.flow(model, x, layer="backbone.stem")  # before the pyramid all evidence is in one layer
+    assert flow.layers == ("backbone.stem",)
+
+
+def test_a_detector_without_a_pyramid_has_trees_and_flows() -> None:
+    model, x = bird_finder(), two_birds(1, 10_000)[0]
+    flow = foveal.flow(model, x, Found(0))
+    assert float(flow.score) == pytest.approx(float(read_birds(model(x))[2][0][0].detach()))
+    tree = foveal.decompose(model, x, Found(0)).grow(1)
+    assert tree.root.children and tree.decision is not None
 
 
 def test_the_saved_result_says_which_box(tmp_path: Any) -> None:

@@ -163,10 +163,10 @@ def test_a_class_that_is_nowhere_has_no_region() -> None:
     with pytest.raises(TargetError, match="boolean"):
         Region(1, where=torch.zeros(4, 4))
     with pytest.raises(TargetError, match="cannot read where"):
-        Region(1, where=(1, 2, 3))  # type: ignore[arg-type]
+        Region(1, where=(1, 2, 3, 4))
 
 
-@pytest.mark.parametrize("name", ["fcn_resnet50", "deeplabv3_resnet50"])
+@pytest.mark.parametrize("name", ["fcn_resnet50", "deeplabv3_resnet50", "lraspp_mobilenet_v3_large"])
 def test_segmentation_networks_of_torchvision(name: str, no_trace: NoTrace) -> None:
     torch.manual_seed(0)
     segmentation: Any = import_torchvision().models.segmentation

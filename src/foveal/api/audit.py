@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.api.map_sources import MapSource, by_name, collect_maps, target_of
+from foveal.api.map_sources import MapSource, by_name, collect_maps, target_of, words_of
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.perturbed_score import SAID, Of, perturbed_scores
 from foveal.attribution.prepare import prepare
@@ -86,13 +86,15 @@ def audit(
     if draws < 2:
         raise MethodError(f"draws={draws}: give at least 2 random areas to compare with")
     many = by_name(explanations)
-    target = target_of(many.values()) if target is None else target
+    of_results = target is None
+    target = target_of(many.values()) if of_results else target
     context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     maps = collect_maps(context, many, cast("str | None", layer))
     n, done, tests = len(context.photos), 0, []
-    with perturbed_scores(context, of) as asked:
+    words = words_of(many.values(), context) if of_results else ()
+    with perturbed_scores(context, of, words=words) as asked:
         for name, entry in maps.items():
             for i, question in enumerate(asked):
                 x = context.x[i : i + 1]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from foveal.api.references import chosen_reference, reference_name, reference_of
 from foveal.api.tree_pictures import EvidenceElsewhere, TreePictures
 from foveal.attribution.context import Context
+from foveal.attribution.levels import check_one_path
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
 from foveal.engine.arguments import extra_inputs
@@ -211,6 +212,7 @@ def _check_one_label(context: Context) -> None:
 def _tree(context: Context, settings: TreeSettings, reference: Reference | None = None) -> Tree:
     """The tree of one image, ready to grow."""
     began = time.perf_counter()
+    check_one_path(context, "a tree")
     compares = settings.nodes == PARTS and settings.rule == DIFFERENCE
     hint = f"nodes='parts' with rule='{DIFFERENCE}', its default, compares with one"
     chosen = chosen_reference(reference, used=compares, hint=hint)

@@ -13,6 +13,7 @@ from foveal.api.references import chosen_reference, reference_name, reference_of
 from foveal.attribution.batching import in_batches
 from foveal.attribution.context import Context
 from foveal.attribution.differences import differences
+from foveal.attribution.levels import check_one_path
 from foveal.attribution.passes import BackwardTarget, PassResult, forward_backward
 from foveal.attribution.perturbation import Progress
 from foveal.engine.select import LayerSpec
@@ -91,7 +92,8 @@ def plan_of(
     """The plan of a flow through these layers, "all" being every stage up to what the target looks at.
 
     Raises:
-        MethodError: for coefficients there are not, or that this target has not; a reference without differences.
+        MethodError: for coefficients there are not, or that this target has not; a reference without differences;
+            boxes of a feature pyramid, unless layers are named.
     """
     chosen = chosen_reference(
         reference, used=coefficients == "difference", hint="give coefficients='difference', too, to compare with it"
@@ -101,6 +103,8 @@ def plan_of(
             f"flows of mode {how.mode!r} and coefficients {coefficients!r} so far are of images (n, c, h, w), and "
             f"these are {tuple(context.x.shape)}: leave mode and coefficients out"
         )
+    if layer == "all":
+        check_one_path(context, "a flow")
     layers = context.every_layer(layer)
     if coefficients != "difference":
         return FlowPlan(context, layers, abandonment, how, _rules(context, coefficients))

@@ -107,6 +107,17 @@ def target_of(explanations: Any) -> Target | None:
     return None
 
 
+def words_of(explanations: Any, context: Context) -> tuple[str, ...]:
+    """What results call the target of each image, where the network has no labels of its own; else nothing."""
+    if context.subject.labels:
+        return ()
+    for result in (source.why if isinstance(source, RepeatableMap) else source for source in explanations):
+        if isinstance(result, Explanation | Tree) and result.target_spec.get("kind") != "none":
+            words = (result.target,) if isinstance(result, Tree) else result.target
+            return words if len(words) == len(context.x) else ()
+    return ()
+
+
 def explained(
     model: nn.Module | Model, images: ImageLike | Batch, target: TargetLike, methods: MethodsLike,
     layer: LayerSpec = None,

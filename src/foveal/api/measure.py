@@ -13,7 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.api.map_sources import MapSource, NamedMaps, by_name, collect_baseline_maps, collect_maps, target_of
+from foveal.api.map_sources import (
+    MapSource,
+    NamedMaps,
+    by_name,
+    collect_baseline_maps,
+    collect_maps,
+    target_of,
+    words_of,
+)
 from foveal.api.objects import Objects, find_objects
 from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
@@ -35,6 +43,7 @@ from foveal.models.model import Model
 from foveal.results.provenance import versions
 from foveal.results.scores import Scores, row_of
 from foveal.targets import TargetLike, Task
+from foveal.targets.labels import LabelRows
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -112,8 +121,8 @@ def measure(
     started = time.perf_counter()
     chosen = find_metrics(metrics)
     many = by_name(explanations)
-    if target is None:
-        target = target_of(many.values())
+    of_results = target is None
+    target = target_of(many.values()) if of_results else target
     context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
@@ -128,7 +137,8 @@ def measure(
         precision = "float32"
     setting = _black(setting or default_setting(context.x), context.subject)
     values: dict[str, dict[str, list[float]]] = {name: {metric: [] for metric in chosen} for name in maps}
-    with perturbed_scores(context, of, precision=precision) as asked:
+    words = words_of(many.values(), context) if of_results else ()
+    with perturbed_scores(context, of, words=words, precision=precision) as asked:
         for i, question in enumerate(asked):
             rows = partial(_measured, context, i, maps, len(explained), question, known, setting, chosen, progress)
             for name, measured in question.settled(rows):
@@ -159,6 +169,10 @@ def _notes(
     """Each remark once, in order."""
     remarks = context.remarks(photos=True)
     own = [note for question in asked for note in question.notes]
+    if isinstance(context.target, LabelRows) and len(context.target.index) > 1:
+        own.append(
+            "means, intervals and tests of pairs count labels, not images: those of one image are not independent"
+        )
     if setting.tolerance is not None and any(metric.experiment in CURVES for metric in metrics.values()):
         own.append(
             f"deletion and insertion ask every second of {setting.steps} steps, and others where the score moves: "

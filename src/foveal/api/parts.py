@@ -16,7 +16,7 @@ from foveal.attribution.context import Context
 from foveal.attribution.dilated import with_resolution
 from foveal.attribution.passes import forward_backward, outcome_of
 from foveal.attribution.placing import whereabouts
-from foveal.attribution.prepare import check_pictures, prepare
+from foveal.attribution.prepare import prepare
 from foveal.engine.address import named_modules
 from foveal.engine.capture import capture
 from foveal.engine.guard import unwrap
@@ -65,6 +65,7 @@ def parts(
 
     Args:
         target: the decision whose evidence is divided among the parts, as in `explain`; the parts do not depend on it.
+        images: signals and volumes, too: maps have the axes of the layer, (n, k, *space).
         count: how many; 3 if left out.
         resolution: how many times finer to make the layer's map, mostly 2 or 4: strides before it become dilations.
         layer: where; one layer, the last stage if left out.
@@ -81,7 +82,12 @@ def parts(
     context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
-    check_pictures(context.batch, "parts")
+    if context.x.ndim < 3:
+        raise MethodError(f"parts are of inputs with axes of space (n, c, *space), not {tuple(context.x.shape)}")
+    if resolution != 1 and context.x.ndim != 4:
+        raise MethodError(
+            f"resolution={resolution} is for images (n, c, h, w), not for signals and volumes: leave it out"
+        )
     own = own_pooling(context.model)
     if own is None:
         how = _how(count, grouping)
@@ -108,7 +114,7 @@ class Division:
         layer: where they were found.
         groups: in n maps.
         verdict: the decision.
-        places: (n, h, w), what each place brings; sums to what the layer accounts for.
+        places: (n, h, w), or (n, *space), what each place brings; sums to what the layer accounts for.
         evidence: (n, k), what each slot does.
         remainder: (n,), of `places`, what belongs to no slot.
         uses_own_parts: the network decides by these vectors.
@@ -140,7 +146,7 @@ def _described(context: Context, layer: str, how: Grouping, resolution: int) -> 
         raise MethodError(f"{how.count} parts are more than the {A[0, 0].numel()} places of {layer}: ask for fewer")
     groups = how(A)
     places = (A * G).to(groups.maps.dtype).sum(1)
-    divided = (groups.shares * places[:, None]).sum((2, 3))
+    divided = (groups.shares * places[:, None]).flatten(2).sum(2)
     notes += passed.notes
     # What was decided is the network's own; the evidence adds up to what the finer forward makes of it.
     verdict = replace(decided or passed.verdict, score=passed.verdict.score, probability=passed.verdict.probability)
@@ -164,7 +170,7 @@ def _decided(context: Context, name: str, pool: RepresentativePooling) -> Divisi
         groups = pool.group(F)
     w = G.detach().to(groups.maps.dtype).view(len(F), pool.count, -1)
     evidence = (w * groups.vectors.to(w.dtype)).sum(2)
-    places = torch.einsum("nkhw,nkc,nchw->nhw", groups.maps, w, F.to(w.dtype))
+    places = torch.einsum("nkp,nkc,ncp->np", groups.maps.flatten(2), w, F.flatten(2).to(w.dtype)).view_as(groups.norm)
     lie, nothing = whereabouts(context, {before: places}), torch.zeros_like(evidence[:, 0])
     return Division(before, groups, verdict.detached(), places, evidence, nothing, True, lie.notes, lie.where)
 

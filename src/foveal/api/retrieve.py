@@ -99,7 +99,7 @@ def retrieve(
     subject, chosen = as_model(model, preprocessing, task=task), find_metric(metric)
     queries = ImageSource(images, partial(read, subject))
     first = queries.some([0]).tensor
-    check_pictures(Batch(first, ()), "a retrieval")
+    check_pictures(Batch(first, ()), "retrievals")
     gallery = ImageSource(references, partial(_like, subject, first))
     labels = _labels(query_labels, reference_labels, len(queries), len(gallery))
     notes = [*subject.notes]

@@ -103,6 +103,7 @@ def tiles(
     subject = as_model(model, preprocessing, labels, task)
     source = TileSource.of(_only(images), subject.preprocessing)
     lengths = _side(source, subject, side)
+    source.check_side(lengths)
     first = read(subject, Batch(source.tile(0, 0, lengths)[None], ()))
     blind = target is None and chosen.needs == "activations"
     context = prepare(subject, first, target, blind=blind)

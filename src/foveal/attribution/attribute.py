@@ -16,10 +16,11 @@ from foveal.attribution.batching import BatchSlice, in_batches
 from foveal.attribution.context import Context
 from foveal.attribution.formula import FormulaError
 from foveal.attribution.passes import BackwardTarget, PassResult, forward_backward, forward_backward_each, from_late
-from foveal.attribution.perturbation import PerturbationScorer, Progress, _failing, recorded, runs_for
+from foveal.attribution.perturbation import PerturbationScorer, Progress, failing, recorded, runs_for
 from foveal.attribution.placing import whereabouts
 from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched
+from foveal.engine.overwritten import kept_if_overwritten
 from foveal.errors import FovealError, MethodError, MissingExtra
 from foveal.images.place import Place
 from foveal.targets import TargetScore, compares
@@ -293,8 +294,8 @@ def run_perturbation_method(
                         progress(f"{asked.name} at {layer}", before * total + done, n * total)
 
                 probe = PerturbationScorer(context, passed, image, layer, tick, runs)
-                with _failing(asked.name, probe):
-                    each.append(_one_map(asked, probe))
+                with failing(asked.name, probe):
+                    each.append(kept_if_overwritten(partial(_one_map, asked, probe)))
                 probe.forget()
                 _gather(measured, layer, probe.measured)
                 cautions += [f"{layer}: {words}" for words in probe.cautions]

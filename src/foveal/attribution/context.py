@@ -78,7 +78,8 @@ class Context:
 
     def outcome(self, output: Any, seen: Mapping[str, Tensor], traced: Traced | None = None) -> ModelOutput:
         """What a forward pass gave, as a target takes it; `traced` as of `ModelOutput`."""
-        return ModelOutput(output, seen, self.labels, self.task, traced, self.subject.task_source)
+        space = tuple(self.x.shape[2:])
+        return ModelOutput(output, seen, self.labels, self.task, traced, self.subject.task_source, space)
 
     def embedding(self) -> EmbeddingSign | None:
         """What the traced network says of whether its output is an embedding."""

@@ -74,6 +74,22 @@ def joined_levels(context: Context, wanted: LayerSpec, method: Method) -> tuple[
     return (PYRAMID,) if structure.detects and structure.levels else ()
 
 
+def check_one_path(context: Context, what: str) -> None:
+    """MethodError where boxes are found at several levels of a pyramid: no level holds all of the evidence for them.
+
+    Args:
+        what: goes from layer to layer: "a tree".
+    """
+    if context.target is None or context.target.layers:
+        return
+    structure = context.tracing()
+    if structure.detects and structure.levels:
+        raise MethodError(
+            f"{what} goes from layer to layer, each made of the one before, and {structure.model} finds boxes at "
+            f"{len(structure.levels)} levels of a feature pyramid side by side: explain the box by hirescam or rise"
+        )
+
+
 def joined(
     maps: Sequence[Float[Tensor, "n h w"]], places: Sequence[Place | None], image: tuple[int, int]
 ) -> Float[Tensor, "n h w"]:

@@ -321,7 +321,7 @@ def recorded(context: Context, layers: Sequence[str]) -> Iterator[Recording | No
 
 
 @contextmanager
-def _failing(method: str, probe: PerturbationScorer) -> Iterator[None]:
+def failing(method: str, probe: PerturbationScorer) -> Iterator[None]:
     """What the network raises where nobody else listens, such as in a backward pass, in one sentence."""
     try:
         yield

@@ -143,6 +143,7 @@ def perturbed_scores(
     *,
     passed: PassResult | None = None,
     wholes: Sequence[float] = (),
+    words: Sequence[str] = (),
     precision: Precision = "float32",
 ) -> Iterator[tuple[PerturbedScore, ...]]:
     """One question a picture, inside a block that leaves the model as it was.
@@ -153,6 +154,7 @@ def perturbed_scores(
             similarities among them, the score. "score" asks for that always.
         passed: what `decided` gave for this context, where it was asked before.
         wholes: the numbers of the pictures as they are, where they are known.
+        words: what is decided about each, where somebody knows more than the network.
         precision: of the forwards, see `attribution.rounded`. Whoever says "auto" measures inside of `settled`.
 
     Raises:
@@ -174,7 +176,8 @@ def perturbed_scores(
             probe = PerturbationScorer(context, passed, i, INPUT, lambda done, total: None, runs)
             decision, kind = _readable(asked, verdict, i, of)
             whole = wholes[i] if wholes else _known(context, verdict, kind)
-            scores.append(PerturbedScore(probe, decision, kind, verdict.label[i], rounding, passed.notes, whole))
+            label = words[i] if words else verdict.label[i]
+            scores.append(PerturbedScore(probe, decision, kind, label, rounding, passed.notes, whole))
         yield tuple(scores)
 
 

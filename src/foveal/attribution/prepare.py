@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 from torch import Tensor, nn
 
 from foveal.attribution.context import Context
@@ -68,8 +69,12 @@ def read(subject: Model, images: ImageLike | Batch) -> Batch:
     if axes != 2 and isinstance(files, list | tuple) and files:
         from foveal.images.array_file import is_array_file, load_array_files
 
-        if all(map(is_array_file, files)):
+        if all(is_array_file(file, axes) for file in files):
             return placed(marked(load_array_files(files, axes), subject), subject.module)
+    if axes != 2 and subject.preprocessing is None and _slides_on(subject.module, axes):
+        inputs = _as_inputs(images, axes)
+        if inputs is not None:
+            return placed(marked(load_images(inputs, axes=axes), subject), subject.module)
     batch = load_images(images, subject.preprocessing, axes=_axes(subject.module, images))
     return placed(marked(batch, subject), subject.module)
 
@@ -80,13 +85,35 @@ def space_axes(module: nn.Module) -> int:
     return next((axes for m in module.modules() for kind, axes in kinds.items() if isinstance(m, kind)), 2)
 
 
+def _slides_on(module: nn.Module, axes: int) -> bool:
+    """Whether all of its convolutions slide on so many axes."""
+    kind = {1: nn.Conv1d, 3: nn.Conv3d}[axes]
+    return all(isinstance(m, kind) for m in module.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d))
+
+
+def _as_inputs(images: ImageLike | Batch, axes: int) -> ImageLike | None:
+    """Arrays, and tensors of whole numbers, as the network's input; None of other images."""
+
+    def plain(image: Any) -> bool:
+        return isinstance(image, np.ndarray) or (isinstance(image, Tensor) and not image.is_floating_point())
+
+    if not plain(images) and not (isinstance(images, list | tuple) and images and all(map(plain, images))):
+        return None
+    from foveal.images.array_file import input_of_array
+
+    if isinstance(images, list | tuple):
+        return [input_of_array(image, axes) for image in cast("Any", images)]
+    given = input_of_array(cast("Any", images), axes)
+    return given if given.ndim == axes + 2 else given[None]
+
+
 def check_pictures(batch: Batch, what: str) -> None:
     """ImageError for signals and volumes, where `what` knows pictures alone."""
     if batch.tensor.ndim != 4:
         shape = tuple(batch.tensor.shape)
         raise ImageError(
             f"{what} so far are of images (n, c, h, w), and these are {shape}: signals and volumes are explained, "
-            "followed by a flow, measured and audited"
+            "divided into parts, followed by a flow, measured and audited"
         )
 
 

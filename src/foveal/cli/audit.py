@@ -62,10 +62,10 @@ def audit(
     from foveal.api.audit import audit as audited
     from foveal.images import pictures_in
 
-    target = question.resolve(network)
+    target = question.resolve(network, each_label=True)
     files = pictures_in(photos)
     rows: list[dict[str, Any]] = []
-    with pictures(network.preprocessing, json=output.json) as read, progress("auditing photos") as move:
+    with pictures(network, json=output.json) as read, progress("auditing photos") as move:
         for i, batch in read.one_by_one(files):
             tests = audited(
                 network, batch, target, explanations=method or ["gradcam"], area=area, draws=draws, layer=layer,

@@ -53,7 +53,7 @@ def channels(
     from foveal.api.channels import channels as looked_through
     from foveal.images import pictures_in
 
-    with pictures(network.preprocessing, json=output.json) as read, progress("reading images") as move:
+    with pictures(network, json=output.json) as read, progress("reading images") as move:
         files = read.readable(pictures_in(photos))
         result = looked_through(network, files, layer=options.layer_spec(layer), most=most, progress=move)
         drawn = {name: channel or _strongest(result, name, count) for name in result.stages}

@@ -80,7 +80,7 @@ def compare(
     done = MeasuredPhotos(files, network, work)
     whys: dict[int, dict[str, Explanation]] = {}
     page = PageSoFar(output.out / "compare.html", drawing.drawing())
-    with pictures(network.preprocessing, json=output.json) as read, progress("comparing photos") as move:
+    with pictures(network, json=output.json) as read, progress("comparing photos") as move:
         for i, batch in read.one_by_one(files):
             if i in done.parts:
                 whys[i] = _explained(network, batch, target, names, options.layer_spec(layer))

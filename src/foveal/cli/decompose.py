@@ -176,7 +176,7 @@ def decompose(
     files, places = options.folders(photos, output.out)
     against = pictures_in([contrast]) if contrast else []
     total = len(files) + len(against)
-    with pictures(network.preprocessing, json=output.json) as read, progress("decomposing photos") as move:
+    with pictures(network, json=output.json) as read, progress("decomposing photos") as move:
         shown = read.readable(pictures_in([channels])) if channels else []
         examples = channel_examples(network, shown, progress=move) if shown and nodes != "parts" else None
         for i, batch in read.one_by_one(files):

@@ -84,7 +84,7 @@ def episode(
     from foveal.similarity import find_metric
 
     default = "average" if find_metric(metric).local else "mean"
-    with pictures(network.preprocessing, json=output.json) as read, progress("classifying images") as move:
+    with pictures(network, json=output.json) as read, progress("classifying images") as move:
         files, names = labeled_pictures(support)
         queries, kept = read.readable(pictures_in([query])), read.numbers(files)
         result = run_episode(

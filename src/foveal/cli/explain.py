@@ -55,6 +55,14 @@ def explain(
             help="Write the overlays only, into one folder: FOLDER/PHOTO-METHOD-LAYER.png.",
         ),
     ] = False,
+    save_map: Annotated[
+        bool,
+        typer.Option(
+            "--save-map",
+            rich_help_panel=options.OUTPUT_PANEL,
+            help="Write each map as numbers at the image's place, too: GeoTIFF, of NIfTI files .nii.gz, of DICOM .dcm.",
+        ),
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="After an interruption, explain the finished photos again, too.")
     ] = False,
@@ -90,6 +98,10 @@ def explain(
                          next; "jay - rivals:5:1" five, at full strength
       group:151-268      any of these classes: numbers, names and patterns
                          such as "group:fox=*fox*,wolf", with a name
+      "box 0", "box dog" of a detector, a box by number, best first, or the best
+                         of a class; "box 0 left" where its left side is
+      "region dog"       of a segmentation, where dog is predicted; "region dog
+                         120,80" at row 120, column 80 of the output
       neuron:layer3:17   channel 17 of layer3, averaged;
                          neuron:layer3:17:4,9 at row 4, column 9
 
@@ -106,12 +118,11 @@ def explain(
 
     Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
     --flat writes the overlays only, into one folder. --figure puts all photos, methods and layers into one figure for a
-    paper. Prints the paths of figure and overlays. After an interruption the same command continues with the remaining
+    paper. --save-map writes map-LAYER.tif (.nii.gz, .dcm) beside the overlays (`foveal help inputs`). Prints the paths
+    of figure, overlays and such maps. After an interruption the same command continues with the remaining
     photos; with --figure it repeats all of them.
     """
-    from foveal.attribution.prepare import space_axes
     from foveal.cli.explain_photo import PhotoRequest, explain_photo
-    from foveal.engine.guard import unwrap
 
     drawing.check()
     network = source.load()
@@ -126,6 +137,7 @@ def explain(
         audit=audit,
         drawing=drawing.drawing(),
         flat=flat,
+        save_map=save_map,
     )
     figure = Figure(drawing)
     rows: dict[int, list[dict[str, Any]]] = {}
@@ -133,7 +145,7 @@ def explain(
     earlier = UnfinishedRun(output.out, again=again or drawing.figure is not None)
     marks = fingerprints(files, network, work.settings, places)
     with (
-        pictures(network.preprocessing, json=output.json, axes=space_axes(unwrap(network.module))) as read,
+        pictures(network, json=output.json) as read,
         _printed(rows, read, json=output.json),
         progress("explaining photos") as move,
     ):

@@ -11,6 +11,7 @@ from foveal.api.explain import compare, stages
 from foveal.attribution.context import Context
 from foveal.attribution.passes import decided
 from foveal.cli.console import info
+from foveal.engine.pyramid import PYRAMID
 from foveal.errors import TargetError
 from foveal.methods import METHODS
 from foveal.models.model import placed
@@ -24,7 +25,7 @@ from foveal.storage.naming import distinct_names, plain_name
 from foveal.targets import Class, TargetScore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -55,6 +56,7 @@ class PhotoRequest:
     audit: bool = False
     drawing: Drawing = field(default_factory=Drawing)
     flat: bool = False
+    save_map: bool = False
     printed: set[str] = field(default_factory=set)
     """Notes on the network that were printed with an earlier photo."""
 
@@ -85,7 +87,8 @@ def explain_photo(
     for why in explanations:
         files = _flat(why, folder) if request.flat else _whole(why, folder / why.method)
         rows.append(_row(request, why, photo, predicted, steps) | {"folder": str(files[0].parent)})
-        rows[-1]["files"] = [str(file) for file in files]
+        maps = _maps(why, folder, flat=request.flat) if request.save_map else []
+        rows[-1]["files"] = [str(file) for file in (*files, *maps)]
         if request.audit:
             hidings = [*audit(request.model, batch, request.target, explanations=why, layer=why.layer)]
             info(*(f"  {why.method} audit: {hiding.summary}" for hiding in hidings))
@@ -109,14 +112,32 @@ def _whole(why: Explanation, folder: Path) -> list[Path]:
 
 def _flat(why: Explanation, folder: Path) -> list[Path]:
     """The overlays alone, beside where the folder would be: out/bird-gradcam-stage3.png."""
+    files = []
+    for layer, i, name in _named(why):
+        files.append(folder.with_name(f"{folder.name}-{why.method}-{name}.png"))
+        with whole_file(files[-1]) as aside:
+            why.overlay(i, layer=layer).save(aside)
+    return files
+
+
+def _maps(why: Explanation, folder: Path, *, flat: bool) -> list[Path]:
+    """The maps as files of numbers that lie where the image lay: out/bird/gradcam/map-stage3.tif."""
+    from foveal.results.map_file import ending_of
+
+    files = []
+    for layer, i, name in _named(why):
+        start = folder.with_name(f"{folder.name}-{why.method}-") if flat else folder / why.method / "map-"
+        files.append(why.save_map(f"{start}{name}{ending_of(why.photos[i])}", i, layer=layer))
+    return files
+
+
+def _named(why: Explanation) -> Iterator[tuple[str, int, str]]:
+    """Layer, row, and what a file of that map is called."""
     layers = distinct_names(plain_name(layer) for layer in why.layers)
     rows = [f"-{name}" for name in distinct_names(map(plain_name, why.target))] if len(why) > 1 else [""]
-    files = {(layer, i): folder.with_name(f"{folder.name}-{why.method}-{name}{row}.png")
-             for layer, name in zip(why.layers, layers, strict=True) for i, row in enumerate(rows)}  # fmt: skip
-    for (layer, i), file in files.items():
-        with whole_file(file) as aside:
-            why.overlay(i, layer=layer).save(aside)
-    return [*files.values()]
+    for layer, name in zip(why.layers, layers, strict=True):
+        for i, row in enumerate(rows):
+            yield layer, i, f"{name}{row}"
 
 
 def _sheet(why: Explanation, folder: Path, *, flat: bool) -> Path:
@@ -206,6 +227,9 @@ def _percent(verdict: TargetScore) -> str:
 def _choice(layer: str, why: Explanation, steps: Sequence[Stage], *, chosen: bool) -> str:
     """What a layer is among the stages, and why it was chosen if nobody named it."""
     number = next((i for i, stage in enumerate(steps, 1) if stage.name == layer), None)
+    if layer == PYRAMID and number is None:
+        words = "the levels of the feature pyramid, added on the cells of the finest"
+        return f"{words}; chosen because the boxes come from them" if chosen else words
     if number is None and layer == "input":
         return "the network's input, where this method makes its map" if chosen else "the network's input"
     if number is None:
@@ -242,10 +266,17 @@ def _row(
         "score": _numbers(why.score),
         "probability": _numbers(why.probability),
         "layers": [{"name": layer, "stage": by_name.get(layer)} for layer in why.layers],
-        "layer_chosen": "as asked" if request.layers is not None else "the last stage before the decision",
+        "layer_chosen": _why_chosen(request, why),
         "notes": list(why.notes),
         "seconds": why.seconds,
     }
+
+
+def _why_chosen(request: PhotoRequest, why: Explanation) -> str:
+    if request.layers is not None:
+        return "as asked"
+    by_place = {"input": "where this method makes its map", PYRAMID: "the boxes come from its levels"}
+    return by_place.get(why.layer, "the last stage before the decision")
 
 
 def _numbers(values: Tensor | None) -> Any:

@@ -111,7 +111,7 @@ def flow(
     target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     files, places = options.folders(photos, output.out)
-    with pictures(network.preprocessing, json=output.json) as read, progress("following photos") as move:
+    with pictures(network, json=output.json) as read, progress("following photos") as move:
         for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             flows = []

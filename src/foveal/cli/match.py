@@ -103,7 +103,7 @@ def match(
     from foveal.images import load_images, pictures_in
     from foveal.report.retrieval import write_retrieval
 
-    with pictures(network.preprocessing, json=output.json) as read, progress("matching images") as move:
+    with pictures(network, json=output.json) as read, progress("matching images") as move:
         gallery = pictures_in(references, but=query)
         queries, gallery = read.readable(pictures_in([query])), read.readable(gallery)
         sides, note = labels_of(queries, gallery, [query, *references], labels)

@@ -64,11 +64,11 @@ def measure(
     from foveal.api.map_sources import explained
     from foveal.images import pictures_in
 
-    target = question.resolve(network)
+    target = question.resolve(network, each_label=True)
     _measurable(metric or "usual")
     files = pictures_in(photos)
     done = MeasuredPhotos(files, network, work)
-    with pictures(network.preprocessing, json=output.json) as read, progress("measuring photos") as move:
+    with pictures(network, json=output.json) as read, progress("measuring photos") as move:
         left = [i for i in range(len(files)) if i not in done.parts]
         for number, batch in read.one_by_one([files[i] for i in left]):
             explanations, table = measured_photo(

@@ -8,6 +8,7 @@ folder: an interrupted command goes on from there.
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ def measured_photo(
         on_maps: hears the explanations there are, before they are measured.
     """
     from foveal.api.measure import default_setting, measure
+    from foveal.targets import Labels
 
     alone = layer is None and precision == "float32"  # with rounding, methods that are alike would differ
     steps_of_work = _in_turn(methods) if alone else [list(methods)]
@@ -111,7 +113,7 @@ def measured_photo(
             setting=default_setting(batch.tensor, steps=steps),
             precision=precision,
             progress=_shifted(move, before, to_come),
-            on_row=tell_row if made else None,
+            on_row=partial(tell_row, each_label=isinstance(target, Labels)) if made else None,
         )
         table = part if table is None else table.beside(part)
     assert table is not None
@@ -134,11 +136,16 @@ def save_tables(scores: Scores, folder: Path) -> list[Path]:
     return [folder / f"scores.{end}" for end in ("csv", *pasted)]
 
 
-def tell_row(row: Mapping[str, Any]) -> None:
-    """A row for people, as soon as it is measured; those of baseline maps wait for the table."""
+def tell_row(row: Mapping[str, Any], *, each_label: bool = False) -> None:
+    """A row for people, as soon as it is measured; those of baseline maps wait for the table.
+
+    Args:
+        each_label: whether a photo has a row a label, so that the label is told, too.
+    """
     if not row["method"].startswith("("):
         numbers = [f"{name} {number_text(value)}" for name, value in list(row.items())[4:]]
-        info(f"{Path(row['picture']).name}, {row['method']}: {', '.join(numbers)}")
+        of = f", {row['target']}" if each_label else ""
+        info(f"{Path(row['picture']).name}{of}, {row['method']}: {', '.join(numbers)}")
 
 
 def number_text(value: float | None) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from foveal.cli.choices import one_of
 from foveal.cli.console import busy, info
+from foveal.cli.input_options import InputOptions
 from foveal.cli.lists import repeatable
 from foveal.engine.numerals import whole
 from foveal.errors import FovealError
@@ -114,8 +115,8 @@ def _models(incomplete: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class NetworkOptions:
-    """Which network, and what the network does not state itself."""
+class WeightsOptions:
+    """Which network, with which weights."""
 
     model: Annotated[
         str,
@@ -135,43 +136,12 @@ class NetworkOptions:
             help="Use pretrained or random weights (timm and torchvision).",
         ),
     ] = True  # fmt: skip
-    preprocessing: Annotated[
-        str | None,
-        typer.Option(
-            "--preprocessing", metavar="NAME|FILE", rich_help_panel=MODEL_PANEL,
-            help="How to prepare an image if the model does not say: imagenet, gray (one channel, values "
-            'from -1 to 1), or a JSON file ({"size": [224, 224], …}, see `foveal help models`).',
-        ),
-    ] = None  # fmt: skip
-    input_size: Annotated[
-        str | None,
-        typer.Option(
-            "--input-size", metavar="SIZE", rich_help_panel=MODEL_PANEL,
-            help="Size of the input in pixels: 128, or 128x96 (height x width).",
-        ),
-    ] = None  # fmt: skip
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            "--mean", metavar="LIST", rich_help_panel=MODEL_PANEL,
-            help="Mean to subtract from pixels in 0..1: one number, or one per channel: .5,.4,.4.",
-        ),
-    ] = None  # fmt: skip
-    std: Annotated[
-        str | None,
-        typer.Option(
-            "--std", metavar="LIST", rich_help_panel=MODEL_PANEL,
-            help="Standard deviation to divide by: one number, or one per channel.",
-        ),
-    ] = None  # fmt: skip
-    resize: Annotated[
-        str | None,
-        typer.Option(
-            "--resize", metavar="WAY", rich_help_panel=MODEL_PANEL, autocompletion=lambda: ["short", "exact", "pad"],
-            help="How a photo of another shape fits: short (its center, edges are cut off), exact (squeezed), pad "
-            "(whole, with bars).",
-        ),
-    ] = None  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NetworkOptions(InputOptions, WeightsOptions):
+    """Which network, and what the network does not state itself."""
+
     task: Annotated[
         str | None,
         typer.Option(
@@ -194,7 +164,7 @@ class NetworkOptions:
         from foveal.engine.task import check_task
         from foveal.models import load_model
 
-        wanted = PreprocessingOptions.of(self.preprocessing, self.input_size, self.mean, self.std, self.resize)
+        wanted = PreprocessingOptions.of(self)
         model = load_model(
             self.model,
             weights=self.weights,
@@ -277,7 +247,9 @@ class TargetOptions:
             if self.like or self.unlike or self.against:
                 raise typer.BadParameter(f"--target {self.target} goes without --like, --unlike and --against")
             if not each_label:
-                raise typer.BadParameter(f"--target {self.target} is for foveal explain: name one label here")
+                raise typer.BadParameter(
+                    f"--target {self.target} is for foveal explain, measure and audit: name one label"
+                )
             return labels
         return asked_target(
             network.labels, target=self.target, against=self.against, strength=self.strength, like=self.like,

@@ -57,7 +57,7 @@ def parts(
     target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     files, places = options.folders(photos, output.out)
-    with pictures(network.preprocessing, json=output.json) as read, progress("dividing photos") as move:
+    with pictures(network, json=output.json) as read, progress("dividing photos") as move:
         for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             result = parts_of(
@@ -103,11 +103,20 @@ def _row(parts: Parts, photo: Path, folder: Path) -> dict[str, Any]:
 
 
 def _places(parts: Parts) -> list[list[float]]:
-    """Where the seeds lie on the photo, x and y in its pixels."""
+    """Where the seeds lie on the photo, x and y in its pixels; of signals the sample, of volumes slice, row, column."""
     import numpy as np
 
-    h, w = parts.groups.norm.shape[1:]
+    from foveal.images.place import Place
+
     seeds = parts.groups.seeds[0].cpu().numpy()
+    photo, sides = parts.photos[0], tuple(parts.groups.norm.shape[1:])
+    if photo.values is not None:
+        place = parts.where.get(parts.layer) or Place.covering(sides, photo.space)
+        middles = [place.middles(axis, side) for axis, side in enumerate(sides)]
+        at = np.unravel_index(seeds, sides)
+        centers: list[list[float]] = np.stack([own[k] for own, k in zip(middles, at, strict=True)], 1).round(1).tolist()
+        return centers
+    h, w = sides
     cells = np.stack([seeds // w, seeds % w], 1)
     points = parts.photos[0].geometry.cells_to_photo(cells, (h, w), parts.where.get(parts.layer))
     places: list[list[float]] = points.round(1).tolist()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from foveal.cli.console import error, libraries_silent, print_json
+from foveal.cli.wording import as_options
 from foveal.errors import ImageError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from foveal.images import Batch, Preprocessing
+    from foveal.models import Model
 
 
 AT_ONCE = 8  # photos, for commands that take them in batches
@@ -82,12 +84,12 @@ class Pictures:
         """Name the images that could not be read, each once."""
         for file, why in self.unread.items():
             if file not in self._named:
-                error(why)
+                error(as_options(why))
         self._named |= self.unread.keys()
 
     def failures(self) -> list[dict[str, str]]:
         """What could not be read, for machines."""
-        return [{"photo": str(file), "error": why} for file, why in self.unread.items()]
+        return [{"photo": str(file), "error": as_options(why)} for file, why in self.unread.items()]
 
     def _read(self, file: Path) -> Batch | None:
         from foveal.images import load_images
@@ -95,7 +97,7 @@ class Pictures:
 
         try:
             with libraries_silent():
-                if self._axes != 2 and is_array_file(file):
+                if self._axes != 2 and is_array_file(file, self._axes):
                     return load_array_files([file], self._axes)
                 return load_images(file, self._preprocessing)
         except ImageError as reason:
@@ -104,13 +106,15 @@ class Pictures:
 
 
 @contextmanager
-def pictures(preprocessing: Preprocessing | None, *, json: bool, axes: int = 2) -> Iterator[Pictures]:
+def pictures(network: Model, *, json: bool) -> Iterator[Pictures]:
     """`Pictures` that `end` with the block, or are named when it is interrupted.
 
-    Args:
-        axes: of space that the network's input has: files of arrays are read for networks of signals and volumes.
+    Files of arrays are read for networks of signals and volumes.
     """
-    read = Pictures(preprocessing, json=json, axes=axes)
+    from foveal.attribution.prepare import space_axes
+    from foveal.engine.guard import unwrap
+
+    read = Pictures(network.preprocessing, json=json, axes=space_axes(unwrap(network.module)))
     try:
         yield read
     except BaseException:

@@ -50,7 +50,7 @@ def sanity(
     from foveal.images import pictures_in
 
     target = question.resolve(network)
-    with pictures(network.preprocessing, json=output.json) as read, progress("checking maps") as move:
+    with pictures(network, json=output.json) as read, progress("checking maps") as move:
         result = checked(
             network, read.readable(pictures_in(photos)), target, methods=method or ["gradcam"], layer=layer,
             steps=steps, cascading=cascading, progress=move,

@@ -68,7 +68,7 @@ def shortcuts(
     except (ImageError, TargetError) as error:
         files = pictures_in([photos])
         info(f"note: the predicted classes are used, because the folders do not name classes ({error})")
-    with pictures(network.preprocessing, json=output.json) as read, progress("searching classes") as move:
+    with pictures(network, json=output.json) as read, progress("searching classes") as move:
         kept = read.numbers(files)
         result = looked_for(
             network, [files[i] for i in kept], classes and [classes[i] for i in kept], method=method, layer=layer,

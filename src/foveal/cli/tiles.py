@@ -70,7 +70,7 @@ def tiles(
     target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     files, places = options.folders(photos, output.out)
-    with pictures(network.preprocessing, json=output.json) as read, progress("explaining tiles") as move:
+    with pictures(network, json=output.json) as read, progress("explaining tiles") as move:
         for photo, folder in zip(files, places, strict=True):
             try:
                 with libraries_silent():

@@ -1,7 +1,8 @@
 """Sentences of the library, which speak Python, in the words of the command line.
 
 A sentence names a parameter as `task='classes'`, a verb as `foveal.match`, and writes what only Python can do in a
-bracket that begins with "in Python". Here these become `--task classes` and `foveal match`, and the bracket goes.
+bracket that begins with "in Python". Here these become `--task classes` and `foveal match`, and the bracket goes; so
+does the place of `range=(0, 4095) in the preprocessing`, which is an option of its own here.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ _LOADING = re.compile(r"(?:foveal\.)?load_model\(('[^']*'|\"[^\"]*\")(?:, )?([^(
 _CALL = r"[A-Za-z_][\w.]*\((?:[^()]|\([^()]*\))*\)"
 _VALUE = rf"""…|'[^']*'|"[^"]*"|\[[^\]]*\]|{_CALL}|[\w.]*\w"""
 _KEYWORD = re.compile(rf"""(?<![\w'"/.:=,-])({"|".join(OPTIONS)})=({_VALUE})?(?![\w(]|\.\w)""")
+_SETTING = re.compile(r"(range|bands|composite|frame|axis|resize)=([\w'.]+|\([^()…]*(?:…)?\)) in the preprocessing")
 _LIKE = re.compile(r"(?:target=)?foveal\.Similar(?:\((?:[^()]|\([^()]*\))*\))?")
+_BOX = re.compile(r"(?:target=)?foveal\.Box\((\d+)\)")
+_REGION = re.compile(r"(?:target=)?foveal\.Region\(\)")
 _VERB = re.compile(rf"(?<![\w'\"/`.])foveal\.({'|'.join(COMMANDS)})\b(?:\((?:[^()]|\([^()]*\))*\))?(?!\w|\.\w)")
 
 
@@ -45,8 +49,15 @@ def as_options(sentence: str) -> str:
     sentence = _LOADING.sub(lambda call: f"--model {_plain('model', call[1])} {call[2]}".rstrip(), sentence)
     for python, switch in SWITCHES.items():
         sentence = re.sub(rf"(?<![\w'\"]){python}\b", switch, sentence)
+    sentence = _REGION.sub("--target region", _BOX.sub(r"--target 'box \1'", sentence))
     sentence = _VERB.sub(r"`foveal \1`", _LIKE.sub("--like PHOTO", sentence))
+    sentence = _SETTING.sub(lambda found: f"--{found[1]} {_listed(found[2])}", sentence)
     return _KEYWORD.sub(lambda found: f"{OPTIONS[found[1]]} {_plain(found[1], found[2] or '')}".rstrip(), sentence)
+
+
+def _listed(value: str) -> str:
+    """Numbers as an option takes them: (0, 4095) as 0,4095."""
+    return re.sub(r"[()'\s]", "", value).rstrip(",")
 
 
 def _plain(name: str, value: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 from torch import Tensor
 
 BOXES, LABELS, SCORES = "boxes", "labels", "scores"
+PROBABILITIES = "probabilities"
+"""(k, classes) of each box, which a record may have, too."""
 
 
 def box_records(output: Any) -> Sequence[Mapping[str, Tensor]] | None:

@@ -7,6 +7,7 @@ it is asked to only where the plain way has failed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 from torch.autograd.graph import allow_mutation_on_saved_tensors
@@ -20,8 +21,20 @@ def kept_if_overwritten(run: Callable[[], T]) -> T:
     """`run()`, forwards and backward passes; once more, if an operation in place spoilt one of these."""
     try:
         return run()
-    except ModelError as error:
+    except (ModelError, RuntimeError) as error:
         if "modified by an inplace operation" not in str(error):
             raise
-    with allow_mutation_on_saved_tensors():
-        return run()
+    token = _COPYING.set(True)
+    try:
+        with allow_mutation_on_saved_tensors():
+            return run()
+    finally:
+        _COPYING.reset(token)
+
+
+def copies() -> bool:
+    """Whether torch copies right now what an operation in place is going to overwrite."""
+    return _COPYING.get()
+
+
+_COPYING: ContextVar[bool] = ContextVar("copies of what is overwritten", default=False)

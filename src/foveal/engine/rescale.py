@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from foveal.engine.rules.kept import kept
 from foveal.engine.rules.mode import Handler, RulesMode, carries, pulled
 
 # The first half of every batch is x, the second its reference.
@@ -46,8 +47,9 @@ def elementwise(func: Any, args: Any, kwargs: Any) -> Any:
     def again(x: Tensor) -> Tensor:
         return func(x, *rest, **kwargs)  # type: ignore[no-any-return]
 
-    x_, y = x.detach(), again(x.detach())
-    steepness = cache(lambda: slope(again, x_, y.detach()))  # the same for every backward pass
+    before, y = kept(x), again(x.detach())
+    after = kept(y)
+    steepness = cache(lambda: slope(again, before, after))  # the same for every backward pass
     return pulled(y, lambda G: torch.cat([G_ * steepness() for G_ in G.chunk(2)]), x)
 
 
@@ -72,7 +74,7 @@ def convolution(func: Any, args: Any, kwargs: Any) -> Any:
     x, weight, *rest = args
     if carries((weight, *rest)) or carries([*kwargs.values()]) or x.ndim != weight.ndim or len(x) % 2:
         return func(*args, **kwargs)
-    x1, x0 = x.chunk(2)
+    x1, x0 = x[: len(x) // 2], x[len(x) // 2 :]  # what `chunk` gives may not be written into
     return torch.cat([func(x1, weight, *rest, **kwargs), func(x0.detach(), weight, *rest, **kwargs)])
 
 
@@ -82,15 +84,17 @@ def product(func: Any, args: Any, kwargs: Any) -> Any:
     if not (carries(a) and carries(b)):
         return func(*args, **kwargs)
 
+    a_, b_ = kept(a), kept(b)
+
     def pullback(G: Tensor) -> tuple[Tensor, Tensor]:
-        return (G * middle(b)).sum_to_size(a.shape), (G * middle(a)).sum_to_size(b.shape)
+        return (G * middle(b_)).sum_to_size(a_.shape), (G * middle(a_)).sum_to_size(b_.shape)
 
     return pulled(a.detach() * b.detach(), pullback, a, b)
 
 
 def middle(x: Tensor) -> Tensor:
     """The mean of x and its reference, for both halves."""
-    x1, x0 = x.detach().chunk(2)
+    x1, x0 = x.chunk(2)
     mean = (x1 + x0) / 2
     return torch.cat([mean, mean])
 
@@ -188,12 +192,14 @@ def max_pool(func: Any, args: Any, kwargs: Any) -> Any:
     pool = {3: F.max_pool1d_with_indices, 4: F.max_pool2d_with_indices, 5: F.max_pool3d_with_indices}[x.ndim]
     with torch.no_grad():
         y, places = pool(x, *args[1:], **kwargs)
-    (x1, x0), (y1, y0), (p1, p0) = x.detach().chunk(2), y.detach().chunk(2), places.chunk(2)
+    before, after, (p1, p0) = kept(x), kept(y), places.chunk(2)
 
     def put(values: Tensor, places: Tensor) -> Tensor:
-        return torch.zeros_like(x1).flatten(2).scatter_add(2, places.flatten(2), values.flatten(2)).view_as(x1)
+        empty = torch.zeros_like(before.chunk(2)[0])
+        return empty.flatten(2).scatter_add(2, places.flatten(2), values.flatten(2)).view_as(empty)
 
     def pullback(G: Tensor) -> Tensor:
+        (x1, x0), (y1, y0) = before.chunk(2), after.chunk(2)
         top, step = torch.maximum(y1, y0), x1 - x0
         g = G.chunk(2)[0]
         shares = put(g * (top - y0), p1) + put(g * (y1 - top), p0)

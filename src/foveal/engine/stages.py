@@ -205,6 +205,9 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     if dense:
         # Coarse maps of the output itself, which are only enlarged, are no stage: explained, they redraw it.
         seen = [s for s in seen if not (_coarser(s, finest) and s.field and s.field.depth >= depth)]
+    elif outputs and finest == 1 and all(t.ndim == x.ndim for t in outputs):
+        # No more is the output of a network that keeps the size of its input: a layer before it is explained.
+        seen = [s for s in seen if s.field and s.field.depth < depth and not is_point(s.size)] or seen
     detects = box_records(output) is not None
     ends_of_maps = [level.node for level in levels] if detects and levels else [t.grad_fn for t in outputs]
     through = (ancestors if dense or detects else bottlenecks)(ends_of_maps)

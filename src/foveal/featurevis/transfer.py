@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,8 +29,23 @@ def shown_to(
 ) -> tuple[Model, Tensor]:
     """A network, and the feature images as its input."""
     subject = as_model(model, preprocessing)
-    batch = placed(load_images([as_picture(image.image) for image in faces], subject.preprocessing), subject.module)
+    batch = placed(
+        load_images([as_picture(image.image) for image in faces], of_pictures(subject.preprocessing)), subject.module
+    )
     return subject, batch.tensor
+
+
+def of_pictures(preprocessing: Preprocessing | None) -> Preprocessing | None:
+    """The same for pictures of 8 bits that were made here: a range or frame that is declared is that of files.
+
+    Raises:
+        MethodError: where values are kept in a file's own units, which no such picture has.
+    """
+    if preprocessing is None or (preprocessing.range is None and preprocessing.frame is None):
+        return preprocessing
+    if not preprocessing.clip:
+        raise MethodError("the network takes values in a file's own units (clip is False), and images here have 8 bits")
+    return replace(preprocessing, range=None, frame=None)
 
 
 def answers(
@@ -76,7 +92,7 @@ def transfer(
             "only feature images of a set of images can be tested on another network: these are of single units"
         )
     subject, x = shown_to(faces, model, preprocessing)
-    photos = load_images([Image.fromarray(photo.pixels) for photo in faces.photos], subject.preprocessing)
+    photos = load_images([Image.fromarray(photo.pixels) for photo in faces.photos], of_pictures(subject.preprocessing))
     batch = placed(photos, subject.module)
     eye = FeatureNetwork(subject.module, Normalization.of(subject.preprocessing, x), weight_of(subject.module))
     at = select_layers(unwrap(subject.module), layer, lambda: eye.structure)[0]

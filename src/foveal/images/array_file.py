@@ -1,4 +1,4 @@
-"""Signals and volumes in files of arrays: .npy, .npz and .csv, which are the network's input as they are."""
+"""Signals and volumes as arrays or in files of them, .npy, .npz, .csv and .nii: the network's input as they are."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from foveal.errors import ImageError, printable
 from foveal.images.load import Batch, load_images
@@ -18,15 +19,38 @@ from foveal.storage.reading import TEXT, damage, opened, read_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
+
+    from foveal.images.volume import Volume
 
 SUFFIXES = (".npy", ".npz", ".csv")
 LETTERS = {1: "(length,) or (channels, length)", 3: "(d, h, w) or (channels, d, h, w)"}
 
 
-def is_array_file(given: object) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether it is the path of a file of arrays, by its ending."""
-    return isinstance(given, str | os.PathLike) and Path(os.fsdecode(given)).suffix.lower() in SUFFIXES
+VOLUMES = (".nii", ".nii.gz")
+
+
+def is_array_file(given: object, axes: int) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether it is the path of a file of arrays with so many axes of space, by its ending."""
+    if not isinstance(given, str | os.PathLike):
+        return False
+    name = os.fsdecode(given).lower()
+    return name.endswith(SUFFIXES) or (axes == 3 and name.endswith(VOLUMES))
+
+
+def input_of_array(array: NDArray[Any] | Tensor, axes: int) -> Tensor:
+    """(c, *space) or a batch (n, c, *space), in single precision: one channel where there is no axis for them.
+
+    Raises:
+        ImageError: for an array of another shape, or of no numbers.
+    """
+    given = array.detach().cpu().numpy() if isinstance(array, Tensor) else array
+    if given.dtype.kind not in "buif" or given.ndim not in (axes, axes + 1, axes + 2) or 0 in given.shape:
+        raise ImageError(
+            f"Cannot take an array {given.dtype} {given.shape} for the network's input: this network takes numbers "
+            f"{LETTERS[axes]}, or several in an array with an axis more."
+        )
+    values = given[None] if given.ndim == axes else given
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
 def load_array_files(files: Sequence[str | os.PathLike[str]], axes: int) -> Batch:
@@ -36,9 +60,23 @@ def load_array_files(files: Sequence[str | os.PathLike[str]], axes: int) -> Batc
         ImageError: for a file that cannot be read, or holds an array of another shape, several arrays or no numbers.
     """
     paths = [Path(os.fsdecode(file)) for file in files]
-    batch = load_images([read_input(path, axes) for path in paths], axes=axes)
-    named = (replace(photo, source=printable(str(path))) for photo, path in zip(batch.photos, paths, strict=True))
-    return Batch(batch.tensor, tuple(named))
+    volumes = [_volume(path) if str(path).lower().endswith(VOLUMES) else None for path in paths]
+    inputs = [
+        torch.from_numpy(np.ascontiguousarray(volume.values, np.float32)) if volume else read_input(path, axes)
+        for path, volume in zip(paths, volumes, strict=True)
+    ]
+    batch = load_images(inputs, axes=axes)
+    photos = []
+    for photo, path, volume in zip(batch.photos, paths, volumes, strict=True):
+        named = replace(photo, source=printable(str(path)))
+        photos.append(replace(named, notes=(*photo.notes, *volume.notes), origin=volume.origin) if volume else named)
+    return Batch(batch.tensor, tuple(photos))
+
+
+def _volume(path: Path) -> Volume:
+    from foveal.images.nifti import read_volume
+
+    return read_volume(path)
 
 
 def read_input(path: Path, axes: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from math import prod
 
 from PIL import Image
@@ -13,6 +14,18 @@ from foveal.errors import ImageError
 
 MOST_BYTES = 2**31
 """No picture or volume takes more memory."""
+
+_most_pixels: ContextVar[int | None] = ContextVar("most_pixels", default=None)
+
+
+@contextmanager
+def at_most(pixels: int) -> Iterator[None]:
+    """Inside, no picture of more pixels is read."""
+    token = _most_pixels.set(pixels)
+    try:
+        yield
+    finally:
+        _most_pixels.reset(token)
 
 
 def check_size(height: int, width: int, bands: int = 1) -> None:
@@ -23,6 +36,7 @@ def check_size(height: int, width: int, bands: int = 1) -> None:
     """
     if min(height, width, bands) <= 0:
         raise ImageError(f"an image of {width}×{height} has no pixels.")
+    check_pixels(height, width)
     most = Image.MAX_IMAGE_PIXELS
     if most is not None and height * width > 2 * most:
         raise ImageError(
@@ -30,6 +44,17 @@ def check_size(height: int, width: int, bands: int = 1) -> None:
             "file."
         )
     check_memory((height, width, bands))
+
+
+def check_pixels(height: int, width: int) -> None:
+    """Refuse a picture beyond the bound of `at_most`.
+
+    Raises:
+        ImageError: where it has more pixels.
+    """
+    most = _most_pixels.get()
+    if most is not None and height * width > most:
+        raise ImageError(f"it has more than {most:,} pixels: make it smaller.")
 
 
 def check_memory(shape: Sequence[int], item: int = 4) -> None:

@@ -6,7 +6,7 @@ reference system.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SCALE, TIE_POINT, MATRIX = 33550, 33922, 34264
 DIRECTORY, NUMBERS, TEXT = 34735, 34736, 34737
 ORIENTATION, NODATA = 274, 42113
+RASTER_TYPE, OF_MIDDLES = 1025, 2
+"""A key of the directory, and its value PixelIsPoint."""
 
 GEO_TAGS = {SCALE: "d", TIE_POINT: "d", MATRIX: "d", DIRECTORY: "H", NUMBERS: "d", TEXT: "s"}
 """The tags, and the kind of number of each."""
@@ -29,6 +31,38 @@ def tiff_origin(tags: Mapping[int, Any]) -> dict[str, Any] | None:
         return None
     kept = {str(number): _plain(tags.get(number), kind) for number, kind in GEO_TAGS.items()}
     return {"format": "GeoTIFF", "tags": {number: value for number, value in kept.items() if value is not None}}
+
+
+def coarser(origin: Mapping[str, Any] | None, factors: tuple[float, float]) -> Mapping[str, Any] | None:
+    """The same of a picture whose pixels are so many times larger, (down, across).
+
+    None of one from another kind of file, unless its pixels stay as they are.
+    """
+    if origin is None or factors == (1, 1):
+        return origin
+    if origin["format"] != "GeoTIFF":
+        return None
+    tags = dict(origin["tags"])
+    larger = np.array([factors[1], factors[0], 1.0])
+    # Where coordinates are those of the middles of pixels, the first middle moves.
+    half = 0.5 * _is_of_middles(tags.get(str(DIRECTORY), ()))
+    if (scale := tags.get(str(SCALE))) is not None:
+        tags[str(SCALE)] = (larger * scale).tolist()
+    if (ties := tags.get(str(TIE_POINT))) is not None:
+        points = np.array(ties, np.float64).reshape(-1, 6)
+        points[:, :2] = (points[:, :2] + half) / larger[:2] - half
+        tags[str(TIE_POINT)] = points.ravel().tolist()
+    if (matrix := tags.get(str(MATRIX))) is not None:
+        step = np.eye(4)
+        step[:3, :3], step[:2, 3] = np.diag(larger), half * (larger[:2] - 1)
+        tags[str(MATRIX)] = (np.array(matrix).reshape(4, 4) @ step).ravel().tolist()
+    return {**origin, "tags": tags}
+
+
+def _is_of_middles(directory: Sequence[int]) -> bool:
+    """Whether the geographic keys say that a pixel's coordinates are those of its middle, not of its corner."""
+    keys = (tuple(directory[at : at + 4]) for at in range(4, len(directory), 4))
+    return any(len(key) == 4 and key[0] == RASTER_TYPE and key[3] == OF_MIDDLES for key in keys)
 
 
 def nodata_notes(tags: Mapping[int, Any], values: NDArray[Any]) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from foveal.errors import ImageError
+from foveal.images.bounds import check_pixels
 from foveal.images.coordinates import tiff_origin
 from foveal.images.depth import deep_samples, is_cut, is_deep, is_inverted, range_of
-from foveal.images.formats import reader_of
+from foveal.images.formats import READERS, TIFF, UNAIDED, reader_of
 from foveal.images.samples import Decoded, Samples, deep_pixels, over_white, picture_of
 from foveal.images.selection import AS_IT_IS, Selection
 from foveal.images.warned import warned
@@ -58,19 +59,43 @@ def decode_file(path: Path, selection: Selection = AS_IT_IS) -> Decoded:
         raise ImageError(f"Cannot read {str(path)!r}: {why}.") from error
 
 
-def decode_stream(file: BinaryIO, path: Path | None, selection: Selection = AS_IT_IS) -> Decoded:
+def decode_upload(file: BinaryIO, selection: Selection = AS_IT_IS) -> Decoded:
+    """The picture in an open file that a stranger sent: Pillow reads only what it reads by itself.
+
+    Raises:
+        ImageError: for what cannot be read.
+        MissingExtra: as `decode_file`.
+    """
+    try:
+        return decode_stream(file, None, selection, UNAIDED)
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        kinds = ", ".join([*UNAIDED, *(reader.kind for reader in READERS if reader is not TIFF)])
+        raise ImageError(f"it is none of {kinds}.") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: make it smaller.") from error
+    except DAMAGE as error:
+        raise ImageError(f"it is damaged ({reason(error)}).") from error
+
+
+def decode_stream(
+    file: BinaryIO, path: Path | None, selection: Selection = AS_IT_IS, formats: tuple[str, ...] | None = None
+) -> Decoded:
     """The picture in an open file; whatever its reader raises on damage comes through.
 
     Args:
         path: where the file lies, if anywhere.
+        formats: those that Pillow may read; None for all.
     """
     with warned() as messages:
         reader = reader_of(file, path, selection)
         if reader:
             decoded = picture_of(reader.read(file, selection), selection)
         else:
-            with Image.open(file) as image:
-                decoded = decode_image(image, path, lambda: _from_start(file), selection)
+            head = _head(file)
+            with Image.open(file, formats=formats) as image:
+                decoded = decode_image(image, head, lambda: _from_start(file, formats), selection)
     library = reader.library if reader else "Pillow"
     warnings_once = dict.fromkeys(f"{library}: {message}".strip() for message in messages)
     return replace(decoded, notes=(*decoded.notes, *(" ".join(note.split()) for note in warnings_once)))
@@ -78,14 +103,14 @@ def decode_stream(file: BinaryIO, path: Path | None, selection: Selection = AS_I
 
 def decode_image(
     image: Image.Image,
-    path: Path | None = None,
+    head: bytes = b"",
     reopened: Reopen | None = None,
     selection: Selection = AS_IT_IS,
 ) -> Decoded:
     """A PIL picture of any mode as upright RGB.
 
     Args:
-        path: the file it was opened from.
+        head: the first bytes of the file it was opened from.
         reopened: opens it once more, for samples that Pillow cuts to 8 bits.
         selection: which frame, and what is black and white.
     """
@@ -97,20 +122,22 @@ def decode_image(
         reopened = _at(reopened, frame)
     if 0 in image.size:
         raise ImageError(f"an image of {image.width}×{image.height} has no pixels.")
+    check_pixels(image.height, image.width)
     tags = getattr(image, "tag_v2", None)
     origin = tiff_origin(tags) if tags is not None else None
     if is_deep(image):
         if image.format == "FITS" and selection.range is None:
             raise ImageError(
-                "a FITS file does not say which value is white: set range in the preprocessing, or pass floats in 0..1."
+                "a FITS file does not say which values are black and white: declare them, as range=(0, 65535) in the "
+                "preprocessing (in Python you can also pass an array of reals in 0..1)."
             )
         values = deep_samples(image, reopened)
         if values is not None:
-            meant = range_of(image, values, path)
+            meant = range_of(image, values, head)
             clear = image.info.get("transparency")
             samples = Samples(values, meant, notes, is_inverted(tags), clear=clear, origin=origin)
             return picture_of(samples, selection)
-    if is_cut(image, path):
+    if is_cut(image, head):
         notes = (*notes, "its colors have more than 8 bits and were read at 8: pass them as floats in 0..1 to use all")
     upright = ImageOps.exif_transpose(image)
     if selection.bands is not None or selection.range is not None:
@@ -146,6 +173,13 @@ def _at(reopened: Reopen | None, frame: int) -> Reopen | None:
     return at_frame
 
 
-def _from_start(file: BinaryIO) -> Image.Image:
+def _from_start(file: BinaryIO, formats: tuple[str, ...] | None) -> Image.Image:
     file.seek(0)
-    return Image.open(file)
+    return Image.open(file, formats=formats)
+
+
+def _head(file: BinaryIO) -> bytes:
+    file.seek(0)
+    head = file.read(65536)
+    file.seek(0)
+    return head

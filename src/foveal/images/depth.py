@@ -1,7 +1,8 @@
 """Pictures of more than 8 bits a channel: all of their samples, and which sample is white.
 
 Cameras for X-rays, heat and microscopes store 12 bits in files of 16; taken for 16, white becomes dark gray. What a
-file declares is believed; where it declares nothing, the usual range is assumed, and a note says how little is filled.
+file declares is believed. Where it declares nothing, the usual range is assumed, and a note says how little is filled;
+of a range of 16 bits that is filled by a sixteenth or less, it is asked what is white.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from foveal.errors import ImageError
-from foveal.storage.reading import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
     from typing import TypeAlias
 
     from jaxtyping import Float32
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
 
 FILLED = 0.5
 """A picture that spans less of its range than this may have been meant for another one."""
+
+DARK = 4096
+"""Whole numbers below, where 65535 would be white, are more likely of 12 bits or fewer."""
 
 FLAT = 0.1
 """The same of a range that is declared: a picture may be dark, but hardly so flat."""
@@ -63,18 +65,34 @@ def usual_range(values: NDArray[Any]) -> Range:
     return Range(0, 65535 if sixteen or values.max() > 255 else 255)
 
 
-def range_of(image: Image.Image, values: NDArray[Any], path: Path | None) -> Range:
-    """What the file says of its samples, by a TIFF's tags or a PNG's significant bits; else the usual."""
+def likely_white(values: NDArray[Any], meant: Range) -> int | None:
+    """The largest number of as many bits as the samples have, where the usual white would leave them all but black."""
+    high = values.max()
+    doubtful = not meant.declared and meant.white == BYTES[1] and 0 < high < DARK and values.min() >= 0
+    return _most_of(int(high)) if doubtful else None
+
+
+def _most_of(value: int) -> int:
+    """The largest whole number of as many bits, at least 8."""
+    return int(max(BYTES[0], 2 ** value.bit_length() - 1))
+
+
+def range_of(image: Image.Image, values: NDArray[Any], head: bytes) -> Range:
+    """What the file says of its samples, by a TIFF's tags or a PNG's significant bits; else the usual.
+
+    Args:
+        head: the first bytes of the file.
+    """
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
         return tiff_range(tags, values)
-    declared = _png_range(path, values) if image.format == "PNG" and path else None
+    declared = _png_range(head, values) if image.format == "PNG" else None
     return declared or usual_range(values)
 
 
 def tiff_range(tags: Mapping[int, Any], values: NDArray[Any]) -> Range:
     """The range that a TIFF's tags, by their numbers, declare; else the usual."""
-    return _tiff_range(tags, values) or _real_range(values) or usual_range(values)
+    return _tiff_range(tags) or _real_range(values) or usual_range(values)
 
 
 def is_inverted(tags: Mapping[int, Any] | None) -> bool:
@@ -111,7 +129,7 @@ def _remedy(values: NDArray[Any], low: float, high: float, *, declared: bool) ->
     """What to do with pixels beyond their range."""
     if declared or not np.isfinite([low, high]).all():
         return ""
-    said = f"set range in the preprocessing to what black and white are, such as [{low:g}, {high:g}]"
+    said = f"declare what is black and white, such as range=({low:g}, {high:g}) in the preprocessing"
     if values.dtype.kind != "f":
         return f": {said}"
     white = next((white for white in BYTES if low >= 0 and FILLED * white < high <= white), None)
@@ -126,16 +144,16 @@ def range_notes(values: NDArray[Any], meant: Range) -> tuple[str, ...]:
     if meant.declared:
         least, most = sorted((meant.black, meant.white))
         filled = max(0.0, min(high, most) - max(low, least)) / meant.span
+        usual = usual_range(values)
+        if filled >= FLAT and (meant.black, meant.white) == (usual.black, usual.white):
+            return ()
         flat = f"; the pixels span {low:g} to {high:g}, {100 * filled:.2g} % of it" if filled < FLAT else ""
         return (f"black is {meant.black:g} and white {meant.white:g}, as {meant.declared} says{flat}",)
     if values.dtype == np.uint8 or values.dtype.kind == "b" or high - low >= FILLED * meant.span:
         return ()
     remedy = "scale it to floats with black at 0 and white at 1"
-    if meant.white == 65535 and (guess := max(255, 2 ** int(high).bit_length() - 1)) < meant.white:
-        remedy = (
-            f"declare the range in the file (TIFF SMaxSampleValue, PNG sBIT), set range in the preprocessing to "
-            f"[0, {guess}], or pass pixels / {guess}"
-        )
+    if meant.white == BYTES[1] and (guess := _most_of(int(high))) < meant.white:
+        remedy = f"declare range=(0, {guess}) in the preprocessing (or in the file: TIFF SMaxSampleValue, PNG sBIT)"
     kind = f"{values.dtype.itemsize * 8}-bit" if values.dtype.kind in "iu" else str(values.dtype)
     least, most = sorted((meant.black, meant.white))
     spans = f"{kind} pixels span {low:g} to {high:g} of {least:g} to {most:g}"
@@ -175,7 +193,7 @@ def deep_samples(image: Image.Image, reopened: Reopen | None) -> NDArray[Any] | 
     return _straight(values) if _orders(image)[0].startswith("RGBa") else values
 
 
-def is_cut(image: Image.Image, path: Path | None) -> bool:
+def is_cut(image: Image.Image, head: bytes) -> bool:
     """Whether Pillow, which has colors of 8 bits only, drops the rest of what an opened picture's file holds."""
     tile = next(iter(getattr(image, "tile", None) or []), None)
     if tile is None or image.mode.startswith("I") or image.mode == "F":
@@ -184,7 +202,7 @@ def is_cut(image: Image.Image, path: Path | None) -> bool:
     if codec.startswith("ppm"):
         return isinstance(arguments, tuple) and arguments[1] > 255
     if codec.startswith("jpeg2k"):
-        return path is not None and _jpeg2000_bits(path) > 8
+        return _jpeg2000_bits(head) > 8
     return (
         codec == "SGI16"
         or (codec == "sgi_rle" and arguments[2] == 2)
@@ -231,49 +249,44 @@ def _straight(values: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([colors.astype(values.dtype), values[..., 3:]], 2)
 
 
-def _tiff_range(tags: Any, values: NDArray[Any]) -> Range | None:
-    """Its own range of samples, else its bits where they are fewer than 16; None where these say nothing new."""
-    usual = usual_range(values)
+def _tiff_range(tags: Any) -> Range | None:
+    """Its own range of samples, else its bits where they are fewer than 16."""
     for name, (least, most) in TIFF_RANGES.items():
         white = max(_numbers(tags.get(most)), default=0.0)
         black = min(_numbers(tags.get(least)), default=0.0)
         if white > black:
-            return Range(black, white, f"the file's {name}") if (black, white) != (usual.black, usual.white) else None
+            return Range(black, white, f"the file's {name}")
     bits = int(max(_numbers(tags.get(BITS)), default=16))
     return Range(0, 2**bits - 1, f"the file's BitsPerSample of {bits}") if 8 < bits < 16 else None
 
 
-def _png_range(path: Path, values: NDArray[Any]) -> Range | None:
+def _png_range(head: bytes, values: NDArray[Any]) -> Range | None:
     """Samples of few bits are scaled up to 16 in a PNG, says its standard; many programs write them as they are."""
-    bits = _significant_bits(path)
-    most = 2**bits - 1
-    if not 8 < bits < 16 or int(values.max()) > most or not bool((values & (2 ** (16 - bits) - 1)).any()):
+    bits = _significant_bits(head)
+    if bits is None or bits <= 8:
         return None
-    return Range(0, most, f"the file's sBIT of {bits}")
+    most = 2**bits - 1
+    scaled = int(values.max()) > most or not bool((values & (2 ** (16 - bits) - 1)).any())
+    return Range(0, BYTES[1] if scaled else most, f"the file's sBIT of {bits}")
 
 
-def _significant_bits(path: Path) -> int:
-    """The most that a PNG's sBIT chunk grants a channel; 16 where it has no such chunk."""
-    start, at = _start_of(path), 8
+def _significant_bits(start: bytes) -> int | None:
+    """The most that a PNG's sBIT chunk grants a channel; None where it has no such chunk."""
+    at = 8
     while at + 8 <= len(start):
         length, name = struct.unpack(">I4s", start[at : at + 8])
         if name == b"sBIT":
-            return max(start[at + 8 : at + 8 + length], default=16)
+            return max(start[at + 8 : at + 8 + length], default=None)
         if name == b"IDAT":
             break
         at += 12 + length
-    return 16
+    return None
 
 
-def _jpeg2000_bits(path: Path) -> int:
+def _jpeg2000_bits(start: bytes) -> int:
     """Of the first channel, in the SIZ segment."""
-    _, _, segment = _start_of(path).partition(b"\xff\x4f\xff\x51")
+    _, _, segment = start.partition(b"\xff\x4f\xff\x51")
     return (segment[38] & 0x7F) + 1 if len(segment) > 38 else 8
-
-
-def _start_of(path: Path) -> bytes:
-    with opened(path) as file:
-        return file.read(65536)
 
 
 def _numbers(tag: Any) -> list[float]:

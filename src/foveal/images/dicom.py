@@ -5,14 +5,15 @@ stored ── rescale slope and intercept, or a modality table ──▶ modalit
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from foveal.errors import ImageError
-from foveal.images.bounds import check_size, quiet
+from foveal.errors import ImageError, shown
+from foveal.images.bounds import MOST_BYTES, check_size, quiet
 from foveal.images.depth import Range
 from foveal.images.formats import DICOM, import_reader
 from foveal.images.samples import Samples
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from foveal.images.selection import Selection
+
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+PIECE = 2**20
 
 GRAY = ("MONOCHROME1", "MONOCHROME2")
 
@@ -37,7 +41,7 @@ def read(file: BinaryIO, selection: Selection) -> Samples:
         if not len(data):
             raise ImageError("it is no DICOM file.")
         if "PixelData" not in data and "FloatPixelData" not in data and "DoubleFloatPixelData" not in data:
-            raise ImageError(f"it has no pixels (modality {data.get('Modality', 'unknown')}).")
+            raise ImageError(f"it has no pixels (modality {shown(data.get('Modality', 'unknown'))}).")
         check_size(int(data.Rows), int(data.Columns), int(data.SamplesPerPixel))
         frames = int(data.get("NumberOfFrames", 1) or 1)
         number, notes = selection.frame_of(frames)
@@ -59,6 +63,7 @@ def opened_dicom(file: BinaryIO) -> Iterator[Any]:
     pydicom = import_reader(DICOM)
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
+    _check_inflated(file)
     with quiet("pydicom"):
         try:
             yield pydicom.dcmread(file, force=True)
@@ -66,6 +71,20 @@ def opened_dicom(file: BinaryIO) -> Iterator[Any]:
             raise ImageError(f"the file is damaged ({reason(error)}).") from error
         except AttributeError as error:  # an element that every picture has
             raise ImageError(f"it is no DICOM picture, or damaged ({reason(error)}).") from error
+
+
+def _check_inflated(file: BinaryIO) -> None:
+    """Refuse a deflated file (PS3.5, A.5) that takes too much memory: pydicom inflates all of it at once."""
+    start = file.read(2048)
+    at = 144 + int.from_bytes(start[140:144], "little")  # after the meta information and its length
+    if start[128:132] == b"DICM" and DEFLATED in start[144:at]:
+        file.seek(at)
+        inflating, whole, some = zlib.decompressobj(-zlib.MAX_WBITS), 0, b""
+        while some := inflating.unconsumed_tail or file.read(PIECE):
+            whole += len(inflating.decompress(some, PIECE))
+            if whole > MOST_BYTES:
+                raise ImageError(f"it would take more than {MOST_BYTES:,} bytes of memory.")
+    file.seek(0)
 
 
 def _stored(data: Any, number: int) -> NDArray[Any]:

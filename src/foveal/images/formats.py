@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 HEAD = 1024
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+UNAIDED = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+"""Files that Pillow reads by itself, without another program; others are not read from strangers."""
+
 SIGNED = 2
 BIG_TIFF = (b"II+\0", b"MM\0+")
 
@@ -100,8 +103,12 @@ def is_nifti(start: bytes) -> bool:
 
 def plain_file(file: BinaryIO) -> Any:
     """The file from its start, decompressed as it is read where it is compressed by gzip."""
-    compressed = _start(file)[:2] == b"\x1f\x8b"
-    return gzip.GzipFile(fileobj=file) if compressed else file
+    return gzip.GzipFile(fileobj=file) if is_gzip(file) else file
+
+
+def is_gzip(file: BinaryIO) -> bool:
+    """Whether the file is compressed by gzip."""
+    return _start(file)[:2] == b"\x1f\x8b"
 
 
 def import_reader(reader: Reader) -> ModuleType:

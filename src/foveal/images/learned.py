@@ -188,11 +188,16 @@ def _black_and_white(run: Run) -> tuple[NDArray[Any], NDArray[Any]]:
 def _order(run: Run, black: NDArray[Any], white: NDArray[Any]) -> str:
     if len(black) == 1:
         return "L"
-    red = run(Image.new("RGB", PROBED[::-1], (255, 0, 0)))
-    share = (red[:, red.shape[1] // 2, red.shape[2] // 2] - black) / (white - black)
-    if share[0] < 0.99 and share[2] < 0.99:
-        raise ImageError("red becomes neither its first nor its last channel.")
-    return "RGB" if share[0] >= share[2] else "BGR"
+    shares = []
+    for color in ((255, 0, 0), (0, 0, 255)):
+        out = run(Image.new("RGB", PROBED[::-1], color))
+        shares.append((out[:, out.shape[1] // 2, out.shape[2] // 2] - black) / (white - black))
+    if max(float(np.ptp(share)) for share in shares) < 0.01:
+        return "RGB"  # one gray, three times
+    first, last = (min(red[0], blue[2]) for red, blue in (shares, shares[::-1]))
+    if max(first, last) < 0.99:
+        raise ImageError("its channels are neither red, green and blue nor blue, green and red.")
+    return "RGB" if first >= last else "BGR"
 
 
 def _geometry(run: Run, photo: tuple[int, int], size: tuple[int, int]) -> Geometry:

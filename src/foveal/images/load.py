@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
@@ -20,7 +21,7 @@ from foveal.images.planes import plane
 from foveal.images.selection import AS_IT_IS, TO_LOOK_AT, Selection
 from foveal.images.size_notes import size_notes
 from foveal.images.tensors import check_plain, values_of
-from foveal.storage.reading import DAMAGE, reason
+from foveal.storage.reading import DAMAGE, opened, reason
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from foveal.images.preprocessing import Preprocessing
     from foveal.images.samples import Decoded
 
-OneImage: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor"
+OneImage: TypeAlias = "str | os.PathLike[str] | BytesIO | Image.Image | NDArray[Any] | torch.Tensor"
 ImageLike: TypeAlias = "OneImage | Iterable[OneImage]"
 
 NO_FILE = ("image", "array", "tensor")
@@ -90,11 +91,11 @@ class Batch:
 def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None = None, *, axes: int = 2) -> Batch:
     """The network's input and the photos to draw on.
 
-    A picture is a path, a PIL image, an array (H, W) or (H, W, 1..4) of whole numbers or of floats in 0..1 (more bands
-    and other ranges where the preprocessing says which), a
-    uint8 tensor (c, H, W), or a float tensor (c, h, w) or (n, c, h, w). Float tensors are taken as the network's
-    input, as they are; everything else goes through `preprocessing`. Lists may mix them. The network's input is
-    made of all bits that there are, the photo of 8.
+    A picture is a path, the bytes of a file (`io.BytesIO`), a PIL image, an array (H, W) or (H, W, 1..4) of whole
+    numbers or of floats in 0..1 (more bands and other ranges where the preprocessing says which), a uint8 tensor
+    (c, H, W), or a float tensor (c, h, w) or (n, c, h, w). Float tensors are taken as the network's input, as they
+    are; everything else goes through `preprocessing`. Lists may mix them. The network's input is made of all bits that
+    there are, the photo of 8.
 
         >>> import torch
         >>> load_images(torch.zeros(2, 3, 32, 32)).tensor.shape
@@ -123,15 +124,18 @@ def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None =
     return Batch(torch.stack(inputs), tuple(photos))
 
 
-def photo_of(image: OneImage) -> Photo:
+def photo_of(image: OneImage, selection: Selection = TO_LOOK_AT) -> Photo:
     """The upright original of one image, to look at; no network is asked.
+
+    Args:
+        selection: which frame of it.
 
     Raises:
         ImageError: for whatever cannot be read.
     """
     if _is_input(image):
         return _photo_of_input(image, None, 2)
-    decoded, source = _decoded(image, TO_LOOK_AT)
+    decoded, source = _decoded(image, selection)
     pixels = np.array(decoded.image)
     return Photo(pixels, Geometry.identity((pixels.shape[0], pixels.shape[1])), source, decoded.notes, decoded.origin)
 
@@ -149,7 +153,7 @@ def one_by_one(images: ImageLike, axes: int, depth: int = 0) -> Iterator[OneImag
     """Single pictures, out of batches and nested lists."""
     if isinstance(images, torch.Tensor):
         check_plain(images)
-    if isinstance(images, (str, os.PathLike, Image.Image)):
+    if isinstance(images, (str, os.PathLike, Image.Image, BytesIO)):
         yield images
     elif isinstance(images, (np.ndarray, torch.Tensor)):
         if images.ndim == (axes + 2 if _is_input(images) else 4) or images.ndim == 5:
@@ -198,6 +202,10 @@ def _decoded(image: OneImage, selection: Selection = AS_IT_IS) -> tuple[Decoded,
 
         path = Path(os.fsdecode(image))
         return decode_file(path, selection), _named(path)
+    if isinstance(image, BytesIO):
+        from foveal.images.decode import decode_upload
+
+        return decode_upload(image, selection), "image"
     if isinstance(image, Image.Image):
         return _decode_opened(image, selection), _named(
             Path(os.fsdecode(getattr(image, "filename", "") or "image")), "image"
@@ -222,11 +230,16 @@ def _decode_opened(image: Image.Image, selection: Selection) -> Decoded:
     path = Path(os.fsdecode(getattr(image, "filename", "") or ""))
     try:
         again = (lambda: Image.open(path)) if path.is_file() else None
-        return decode_image(image, path if again else None, again, selection)
+        return decode_image(image, _head(path) if again else b"", again, selection)
     except ImageError as error:
         raise ImageError(f"Cannot read the PIL image {str(path)!r}: {error}") from error
     except DAMAGE as error:
         raise ImageError(f"Cannot read the PIL image {str(path)!r}: {reason(error)}.") from error
+
+
+def _head(path: Path) -> bytes:
+    with opened(path) as file:
+        return file.read(65536)
 
 
 def _decode_array(array: NDArray[Any], selection: Selection) -> Decoded:
@@ -238,8 +251,8 @@ def _decode_array(array: NDArray[Any], selection: Selection) -> Decoded:
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or 0 in shape or too_many:
         raise ImageError(
             f"Cannot read an image from an array of {array.dtype} {shape}: pass pixels (H, W) or "
-            "(H, W, 1 to 4), or with bands in the preprocessing (H, W, c), or a float tensor (c, h, w) if it is the "
-            "network's input."
+            "(H, W, 1 to 4), or (H, W, c) with bands=(0, 1, …) in the preprocessing, or a float tensor (c, h, w) if it "
+            "is the network's input."
         )
     if np.ma.is_masked(array):
         raise ImageError(f"Cannot read an image from an array of shape {shape} with masked pixels: fill them first.")

@@ -12,7 +12,7 @@ import numpy as np
 from foveal.errors import ImageError
 from foveal.images.bounds import check_memory, check_size, quiet
 from foveal.images.depth import Range
-from foveal.images.formats import NIFTI, import_reader, is_nifti, plain_file
+from foveal.images.formats import NIFTI, import_reader, is_gzip, is_nifti, plain_file
 from foveal.images.samples import Samples
 from foveal.images.volume import Volume
 from foveal.storage.reading import DAMAGE, opened, reason
@@ -32,11 +32,14 @@ def read(file: BinaryIO, selection: Selection) -> Samples:
         ImageError: for an axis or slice that there is not.
         MissingExtra: without nibabel.
     """
+    compressed = is_gzip(file)
     with _image(file) as image:
         space = _space(image)
         rest = image.shape[3:]
         if np.prod(rest, dtype=int) != 1:
             raise ImageError(f"it has {rest[0]} volumes one after another: take one of them out first.")
+        if compressed:
+            check_memory(space, image.get_data_dtype().itemsize)  # all before the slice is decompressed
         axis = selection.axis
         number, notes = selection.frame_of(space[axis], middle=True)
         where = tuple(slice(number, number + 1) if k == axis else slice(None) for k in range(3))

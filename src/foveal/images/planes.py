@@ -42,5 +42,5 @@ def planar(map: NDArray[Any], place: Place | None, space: Sequence[int]) -> tupl
 
 def plane_note(space: Sequence[int]) -> tuple[str, ...]:
     """What a reader must know where the plane alone of an image of such a size is drawn; nothing but of volumes."""
-    cut = " of ".join(f"slice {side // 2 + 1} of {side}" for side in space[:-2])
+    cut = " of ".join(f"slice {side // 2} (0 to {side - 1})" for side in space[:-2])
     return (f"only the middle of the volume is drawn here, {cut}",) if cut else ()

@@ -243,24 +243,32 @@ class Preprocessing:
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
         resize: Resize | None = None,
+        bands: Sequence[int] | None = None,
+        **of_files: Any,
     ) -> Preprocessing:
-        """The same with another size (h, w), mean, standard deviation or resize; see `named`."""
-        if self.transform:
+        """The same with another size (h, w), mean, standard deviation or resize; see `named`.
+
+        Args:
+            bands: numbers of the bands that are the channels, from 0.
+            of_files: `range`, `clip`, `composite`, `frame` and `axis`; None leaves them as they are.
+
+        Raises:
+            ImageError: for settings that do not fit, and where a transform makes the input in its own way.
+        """
+        made = (size, mean, std, resize, bands)
+        if self.transform and any(value is not None for value in made):
             raise ImageError("Cannot change the preprocessing: it is a transform; change that, and pass it again.")
-        changes: dict[str, Any] = {"mean": self._for_each_channel(mean), "std": self._for_each_channel(std)}
+        count = len(self.mean) if bands is None else len(bands)
+        changes: dict[str, Any] = {"mean": _for_each(mean, count), "std": _for_each(std, count), **of_files}
         if size:
             short = self.resize_to and round(self.resize_to * min(size) / min(self.size))
             changes |= {"size": size, "resize_to": short}
+        if bands is not None:
+            changes |= {"bands": tuple(bands), "channels": "bands"}
         changed = replace(self, **{name: value for name, value in changes.items() if value is not None})
         if resize in (None, self.resize):
             return changed
         return replace(changed, resize=resize, resize_to=None)
-
-    def _for_each_channel(self, numbers: float | Sequence[float] | None) -> tuple[float, ...] | None:
-        if numbers is None:
-            return None
-        each = tuple(numbers) if isinstance(numbers, Sequence) else (numbers,)
-        return each * (len(self.mean) if len(each) == 1 else 1)
 
     def _shown_channels(self) -> list[int]:
         """The channels of the composite, as far as the network has them, else the first three or the first."""
@@ -303,7 +311,7 @@ class Preprocessing:
         if short * long > LARGEST_RESIZE:
             raise ImageError(
                 f"Cannot resize a photo of {width}×{height} to a short side of {short}: the long side would "
-                f"be {long}; crop it, or set resize to exact or pad."
+                f"be {long}; crop it, or set resize='pad' in the preprocessing."
             )
         return (short, long) if height <= width else (long, short)
 
@@ -316,6 +324,14 @@ class Preprocessing:
         y, x = max(-top, 0), max(-left, 0)
         frame[y : y + kept.shape[0], x : x + kept.shape[1]] = kept
         return frame
+
+
+def _for_each(numbers: float | Sequence[float] | None, count: int) -> tuple[float, ...] | None:
+    """A number for each channel; None where there is none."""
+    if numbers is None:
+        return None
+    each = tuple(numbers) if isinstance(numbers, Sequence) else (numbers,)
+    return each * count if len(each) == 1 else each
 
 
 def _margin(length: int, kept: int) -> int:

@@ -45,6 +45,8 @@ class InputSettings(Protocol):
     def frame(self) -> Any: ...
     @property
     def axis(self) -> Any: ...
+    @property
+    def transform(self) -> Any: ...
 
 
 def spread(value: object, count: int) -> object:
@@ -99,6 +101,10 @@ def _of_files(p: InputSettings) -> list[str]:
         found.append(
             f"channels {shown(p.channels)} and bands {shown(p.bands)} contradict each other: leave channels out"
         )
+    if p.transform is not None and p.transform.size != p.size:
+        found.append(f"size {shown(p.size)} is not that of the transform, {shown(p.transform.size)}")
+    if p.transform is not None and p.bands is not None and len(p.bands) not in (1, 3):
+        found.append(f"the transform takes one band or three, not {len(p.bands)}")
     if p.frame is not None and not _count(p.frame):
         found.append(f"frame must be a whole number from 0, or None, not {shown(p.frame)}")
     if not _count(p.axis) or p.axis > 2:

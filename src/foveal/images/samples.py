@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from foveal.errors import ImageError, counted
-from foveal.images.depth import Range, fits_8_bits, range_notes, unit, usual_range
+from foveal.images.depth import Range, fits_8_bits, likely_white, range_notes, unit, usual_range
 from foveal.images.selection import AS_IT_IS, Selection
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DARKEST, BRIGHTEST = 2, 98
 """Percentiles of a band that are shown as black and white."""
+
+STRETCHED = "stretched from percentile"
+"""Words of the note on a picture whose values are not seen."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ def picture_of(samples: Samples, selection: Selection = AS_IT_IS) -> Decoded:
     if count > (3 if samples.opaque else 4) or (samples.opaque and count == 2):
         if selection.asks:
             raise ImageError(
-                f"it has {count} bands: set bands in the preprocessing to those that the network takes, counted from 0."
+                f"it has {count} bands: declare those that the network takes, counted from 0, such as bands=(0, 1, 2) "
+                "in the preprocessing."
             )
         return _looked_at(samples, selection)
     opaque = samples.opaque or count in (1, 3)
@@ -148,8 +152,8 @@ def _composite(values: NDArray[Any], shown: tuple[int, ...]) -> tuple[Image.Imag
     bands = ", ".join(map(str, shown))
     what = "is shown in gray" if len(shown) == 1 else "are shown as red, green and blue"
     note = (
-        f"band{'s' * (len(shown) > 1)} {bands} {what}, stretched from percentile {DARKEST} to {BRIGHTEST} to look at; "
-        "the network gets the values"
+        f"band{'s' * (len(shown) > 1)} {bands} {what}, {STRETCHED} {DARKEST} to {BRIGHTEST} to look at; the network "
+        "gets the values"
     )
     return Image.fromarray(np.broadcast_to(picture, (*picture.shape[:2], 3)).copy()), note
 
@@ -168,18 +172,32 @@ def _range(samples: Samples, selection: Selection, values: NDArray[Any]) -> Rang
     if selection.range is not None:
         meant = Range(*selection.range, "the preprocessing")
     elif not _is_known(samples, values):
-        low, high = float(values.min()), float(values.max())
-        raise ImageError(
-            f"{samples.unsaid} does not say which values are black and white, and these go from {low:g} to {high:g}: "
-            f"set range in the preprocessing to these two, as [{low:g}, {high:g}]."
-        )
+        raise ImageError(_unknown_range(samples, values))
     meant = meant or usual_range(values)
     return Range(meant.white, meant.black, meant.declared) if samples.inverted else meant
 
 
 def _is_known(samples: Samples, values: NDArray[Any]) -> bool:
     """Whether nothing has to be asked about the range."""
-    return samples.meant is not None or not samples.unsaid or values.dtype in (np.uint8, np.bool_)
+    if samples.meant is None and samples.unsaid:
+        return values.dtype in (np.uint8, np.bool_)
+    return likely_white(values, samples.meant or usual_range(values)) is None
+
+
+def _unknown_range(samples: Samples, values: NDArray[Any]) -> str:
+    """What is asked, and a likely answer."""
+    low, high = float(values.min()), float(values.max())
+    if samples.unsaid:
+        return (
+            f"{samples.unsaid} does not say which values are black and white, and these go from {low:g} to {high:g}: "
+            f"declare them, as range=({low:g}, {high:g}) in the preprocessing."
+        )
+    white = likely_white(values, usual_range(values))
+    return (
+        f"its {8 * values.dtype.itemsize}-bit pixels span {low:g} to {high:g}, and nothing declares which value is "
+        f"white: declare range=(0, {white}) in the preprocessing if {white} is white, or range=(0, 65535) in the "
+        "preprocessing if the image is so dark."
+    )
 
 
 def _light(

@@ -37,7 +37,7 @@ def size_notes(geometry: Geometry) -> tuple[str, ...]:
     share = (x1 - x0) * (y1 - y0) / (height * width)
     if share < SEEN:
         notes.append(
-            f"{size}, of which the network sees the central {100 * share:.2g} %: crop the image, or set resize to pad "
+            f"{size}, of which the network sees the central {100 * share:.2g} %: crop the image, or set resize='pad' "
             "in the preprocessing"
         )
     return tuple(notes)

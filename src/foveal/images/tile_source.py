@@ -10,10 +10,14 @@ import torch
 from PIL import Image
 
 from foveal.errors import ImageError
+from foveal.images.coordinates import coarser
 from foveal.images.geometry import Geometry
 from foveal.images.load import Photo, _decoded, _is_input, _photo_of_input
+from foveal.images.selection import TO_LOOK_AT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jaxtyping import Float
     from numpy.typing import NDArray
 
@@ -32,12 +36,16 @@ class TileSource:
         preprocessing: how a tile becomes input; None for tensors.
         source: where it is from.
         notes: what had to be decided to read it.
+        shown: the picture to look at, small enough to draw; None of tensors.
+        origin: where its pixels lie in space, as its file says.
     """
 
     pixels: Image.Image | NDArray[np.float32] | torch.Tensor
     preprocessing: Preprocessing | None
     source: str
     notes: tuple[str, ...] = ()
+    shown: Image.Image | None = None
+    origin: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, image: OneImage, preprocessing: Preprocessing | None) -> TileSource:
@@ -51,13 +59,16 @@ class TileSource:
             if pixels.ndim != 3:
                 raise ImageError(f"tiles are of one image (c, h, w), not of a tensor {tuple(image.shape)}")
             return cls(pixels, preprocessing, "tensor")
-        decoded, source = _decoded(image)
+        decoded, source = _decoded(image, preprocessing.selection if preprocessing else TO_LOOK_AT)
         if preprocessing is None:
             raise ImageError(
                 f"Cannot make network input from tiles of {source!r}: the preprocessing of the network is not known; "
                 "pass preprocessing=foveal.Preprocessing(size=(h, w), …)."
             )
-        return cls(decoded.source, replace(preprocessing, resize="exact", resize_to=None), source, decoded.notes)
+        small = decoded.image.reduce(_factor(decoded.image.size))
+        notes = (*decoded.notes, *preprocessing.notes(decoded.source))
+        exact = replace(preprocessing, resize="exact", resize_to=None)
+        return cls(decoded.source, exact, source, notes, small, decoded.origin)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,6 +97,22 @@ class TileSource:
         deep = self.pixels[rows[0] : rows[1], columns[0] : columns[1]]
         return torch.from_numpy(self.preprocessing.apply(_edged(deep, beyond)))
 
+    def check_side(self, side: tuple[int, int]) -> None:
+        """Refuse tiles (h, w) of which the network would not be shown all.
+
+        Raises:
+            ImageError: where a transform crops or pads them.
+        """
+        if self.preprocessing is None or not self.preprocessing.transform:
+            return
+        h, w = side
+        x0, y0, x1, y1 = self.preprocessing.geometry(side).boxes_to_photo([0, 0, *self.preprocessing.size[::-1]])
+        if max(abs(x0), abs(y0), abs(x1 - w), abs(y1 - h)) > 0.5:
+            raise ImageError(
+                f"Cannot cut tiles of {w}×{h}: the transform crops or pads them; choose another side, or declare size, "
+                "mean and std instead of it."
+            )
+
     def photo(self) -> Photo:
         """What explanations are drawn on: the picture, each side a whole number of times smaller where it is large."""
         h, w = self.size
@@ -94,21 +121,22 @@ class TileSource:
             thin = self.pixels[:, ::factor, ::factor]
             shown = _photo_of_input(thin, self.preprocessing, 2)
             pixels, notes = shown.pixels, shown.notes
-        elif isinstance(self.pixels, Image.Image):
-            pixels, notes = np.array(self.pixels.reduce(factor) if factor > 1 else self.pixels), self.notes
         else:
-            thin8 = np.round(self.pixels[::factor, ::factor] * 255).astype(np.uint8)
-            pixels, notes = np.broadcast_to(thin8, (*thin8.shape[:2], 3)).copy(), self.notes
+            pixels, notes = np.array(self.shown), self.notes
         if factor > 1:
             notes = (*notes, f"drawn {factor} times smaller than its {w}×{h} pixels")
         drawn = pixels.shape[0], pixels.shape[1]
         geometry = Geometry(drawn, (h, w), (h / drawn[0], w / drawn[1]), (0.0, 0.0))
-        return Photo(pixels, geometry, self.source, notes)
+        return Photo(pixels, geometry, self.source, notes, coarser(self.origin, geometry.scale))
 
     @property
     def factor(self) -> int:
         """How many times smaller the picture is drawn."""
-        return max(1, -(-max(self.size) // DRAWN))
+        return _factor(self.size)
+
+
+def _factor(sides: tuple[int, int]) -> int:
+    return max(1, -(-max(sides) // DRAWN))
 
 
 def _edged(pixels: NDArray[Any], beyond: tuple[tuple[int, int], tuple[int, int]]) -> NDArray[Any]:

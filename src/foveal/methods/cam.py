@@ -27,6 +27,7 @@ CHANNELS = 1
 
 LINEAR_HEAD = frozenset(
     {"Mean", "Sum", "AdaptiveAvgPool2D", "MkldnnAdaptiveAvgPool2D", "AvgPool2D", "Div", "Mul"}
+    | {"AdaptiveAvgPool3D", "AvgPool3D"}
     | {"View", "UnsafeView", "Reshape", "ReshapeAlias", "Squeeze", "Unsqueeze", "Alias", "Clone", "T", "Transpose"}
     | {"Permute", "Expand", "Repeat", "ToCopy", "CopyBackwards", "AsStrided", "CopySlices"}
     | {"Addmm", "Mm", "Addmv", "Mv", "Dot", "Bmm", "Baddbmm", "Linear", "Convolution", "NativeBatchNorm"}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from foveal.engine.box_records import BOXES, LABELS, PROBABILITIES, SCORES
 from foveal.errors import ModelError, shown
 from foveal.storage.reading import DAMAGE
 
@@ -31,13 +32,15 @@ class BlackBox(nn.Module):
 
         box = foveal.BlackBox(lambda x: service.scores(x))     # x: (n, c, h, w), float32
         foveal.explain(box, x, foveal.Class(3), method="rise")
+        foveal.explain(detect, x, foveal.Box(0), method="rise")    # D-RISE
 
     The verbs make one of any function by themselves.
 
     Attributes:
-        function: images (n, c, h, w) to scores (n, k) or (n,): an array, a tensor, or a record of them. Or a session of
-            ONNX Runtime with one input, or a fitted estimator of scikit-learn, which takes the images as rows
-            (n, c · h · w).
+        function: images (n, c, h, w) to scores (n, k) or (n,): an array, a tensor, or a record of them. Of a detector a
+            list with a record {"boxes": (k, 4), "labels": (k,), "scores": (k,)} for each image, which may have
+            "probabilities" (k, classes), too; for one image the record alone. Or a session of ONNX Runtime with one
+            input, or a fitted estimator of scikit-learn, which takes the images as rows (n, c · h · w).
         takes: "arrays" of NumPy or "tensors"; None tries an array first, and a tensor if the function cannot take it.
 
     Raises:
@@ -57,7 +60,7 @@ class BlackBox(nn.Module):
         with torch.no_grad():
             given = x.detach()
             result = self._ask(given.clone()) if self.takes == "tensors" else self._of_array(given)
-            return tree_map(lambda part: _tensor(part, x), _plain(result))
+            return tree_map(lambda part: _tensor(part, x), _plain(_records(result, len(given))))
 
     def _of_array(self, x: Tensor) -> Any:
         array = x.cpu().float().numpy().copy()  # functions may write into what they are given
@@ -152,6 +155,29 @@ def _score_method(function: object) -> Scorer | None:
         return None
     names = ("predict_proba", "decision_function", "predict")
     return next((method for name in names if callable(method := getattr(function, name, None))), None)
+
+
+def _records(result: Any, n: int) -> Any:
+    """Boxes found as a list with a record of arrays an image; whatever else was returned as it is.
+
+    Raises:
+        ModelError: for one record about several images.
+    """
+    if isinstance(result, Mapping) and {BOXES, LABELS, SCORES} <= result.keys():
+        if n > 1:
+            raise ModelError(f"one record of boxes came back for {n} images: return a list with a record for each")
+        result = [result]
+    if not isinstance(result, list | tuple) or not result or not all(isinstance(one, Mapping) for one in result):
+        return result
+    return [{key: _of_boxes(key, value) for key, value in record.items()} for record in result]
+
+
+def _of_boxes(key: Any, value: Any) -> Any:
+    """What a record says of k boxes, in which numbers may be in lists; without any box (0, 4)."""
+    if key not in (BOXES, LABELS, SCORES, PROBABILITIES):
+        return value
+    value = value if isinstance(value, Tensor) else np.asarray(value)
+    return value.reshape(0, 4) if key == BOXES and 0 in value.shape else value
 
 
 def _plain(result: Any) -> Any:

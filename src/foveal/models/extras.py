@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from foveal.errors import MissingExtra, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     import torch
+
+T = TypeVar("T")
 
 # Dropping a library undoes its declarations, so this one lives as long as the process.
 _declared: list[torch.library.Library] = []
@@ -26,21 +29,30 @@ def import_timm() -> ModuleType:
 def import_torchvision(*, wanted_by: str = "torchvision") -> ModuleType:
     """The `torchvision` package, its models included; MissingExtra if it is not installed.
 
+    Its operators are those of `with_operators`.
+    """
+    with_operators(lambda: _import("torchvision.models", extra=wanted_by))
+    return sys.modules["torchvision"]
+
+
+def with_operators(run: Callable[[], T]) -> T:
+    """What `run` gives, in which torchvision may be imported; where that fails for lack of operators, `run` once more.
+
     The registries' default torchvision is built for CUDA. Beside a CPU build of torch its compiled part does
     not load, and its Python part then fails on `operator torchvision::nms does not exist`. Only detection
     networks need it: it is declared, and what they run is supplied (`models.box_operators`).
     """
     try:
-        _import("torchvision.models", extra=wanted_by)
+        return run()
     except RuntimeError as error:
-        if "operator torchvision::" not in str(error):
+        if "operator torchvision::" not in str(error) or _declared:
             raise
-        _declare_operators()
-        _forget("torchvision")
-        _forget("timm")
-        _import("torchvision.models", extra=wanted_by)
-        _allow_operators()
-    return sys.modules["torchvision"]
+    _declare_operators()
+    _forget("torchvision")
+    _forget("timm")
+    _import("torchvision.models", extra="torchvision")
+    _allow_operators()
+    return run()
 
 
 def import_transformers() -> ModuleType:

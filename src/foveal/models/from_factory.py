@@ -10,6 +10,7 @@ import sys
 import traceback
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from torch import nn
 
 from foveal.errors import FovealError, ModelError, UnknownModel
 from foveal.models.black_box import is_black_box, takes_images
+from foveal.models.extras import with_operators
 from foveal.models.labels import own_labels
 from foveal.models.model import Model, boxed
 from foveal.models.own_task import own_task
@@ -99,7 +101,7 @@ def check_harmless(architecture: str, weights: Path) -> None:
 
 def _import_module(name: str, factory: str) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        return with_operators(lambda: importlib.import_module(name))
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise ModelError(f"Cannot import {name}: it needs {error.name}, which is not installed.") from error
@@ -123,7 +125,7 @@ def _import_file(path: Path, what: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up there
     try:
-        spec.loader.exec_module(module)
+        with_operators(partial(spec.loader.exec_module, module))
     except BaseException as error:
         del sys.modules[name]
         if isinstance(error, KeyboardInterrupt):
@@ -149,7 +151,7 @@ def _call(factory: object, spec: str, arguments: Mapping[str, object]) -> object
     if not callable(factory):
         raise ModelError(f"{spec} is a {type(factory).__name__}: name a function that returns the network.")
     try:
-        return factory(**arguments)
+        return with_operators(lambda: factory(**arguments))
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -41,7 +41,7 @@ def build(path: Path) -> Model:
     note says so.
 
     Raises:
-        ModelError: for a damaged file.
+        ModelError: for a damaged file, and one that ONNX Runtime itself cannot run.
         MissingExtra: without onnx and onnxruntime.
     """
     check_file(path)
@@ -52,11 +52,18 @@ def build(path: Path) -> Model:
     except Exception as error:  # ONNX Runtime has errors of its own, with no common kind
         raise ModelError(f"Cannot read the network in {path}: {reason(error)}.") from error
     written = {each.key: each.value for each in proto.metadata_props}
-    module, note = _looked_into(proto, session)
+    try:
+        module, note = _looked_into(proto, session)
+    except _NotRun as error:
+        raise ModelError(f"ONNX Runtime cannot run the network in {path} on {error}") from error
     card = {"source": str(path), "notes": [note], "opset": proto.opset_import[0].version}
     known = _preprocessing(written, path)
     model = Model(module, str(path), known, _labels(written), card)
     return model.with_task("classes" if _classifies(written) else None, "the file's metadata")
+
+
+class _NotRun(Exception):
+    """ONNX Runtime fails; its text says on what, and why."""
 
 
 def _looked_into(proto: Any, session: Any) -> tuple[nn.Module, str]:
@@ -114,15 +121,27 @@ def _compared(module: nn.Module, session: Any, shape: Sequence[int | str]) -> tu
     x = torch.randn(count, c, h, w, generator=torch.Generator().manual_seed(0), device="cpu").to(dtype)
     with torch.no_grad():
         ours = _leaves(module(x))
-    name, theirs = session.get_inputs()[0].name, []
-    for start in range(0, count, at_once):
-        few = x[start : start + at_once]
-        theirs.append(session.run(None, {name: (few.permute(0, 2, 3, 1) if last else few).contiguous().numpy()}))
+    given = x.permute(0, 2, 3, 1) if last else x
+    try:
+        theirs = _by_runtime(session, given, at_once)
+    except _NotRun:
+        if sides[0] is not None:
+            raise
+        theirs = _by_runtime(session, given, 1)  # a size inside the network may be that of one image
     pairs = [(a, torch.cat([torch.from_numpy(run[i]) for run in theirs])) for i, a in enumerate(ours)]
     if any(a.shape != b.shape for a, b in pairs):
         return float("nan"), 0.0
     difference = max(float((a.float() - b.float()).abs().max()) for a, b in pairs)
     return difference, max(float(b.float().abs().max()) for _, b in pairs)
+
+
+def _by_runtime(session: Any, x: Tensor, at_once: int) -> list[Any]:
+    """What ONNX Runtime gives for so many inputs at a time."""
+    name = session.get_inputs()[0].name
+    try:
+        return [session.run(None, {name: few.contiguous().numpy()}) for few in x.split(at_once)]
+    except Exception as error:  # its errors have no common kind
+        raise _NotRun(f"inputs of {tuple(x.shape[1:])}: {reason(error)}.") from error
 
 
 def _channels(module: nn.Module) -> int:

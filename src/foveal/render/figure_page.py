@@ -14,6 +14,7 @@ from foveal.render.contours import LEVELS
 from foveal.render.drawing import scale_of
 from foveal.render.figure_notes import figure_notes
 from foveal.render.figures import LINE, MUTED, fit_photo
+from foveal.render.outline import outline_of
 from foveal.render.overlay import INK, draw_overlay
 from foveal.render.page_layout import Page
 from foveal.render.scale import choose_scale, nothing_to_show, number, shared_sign, ticks, typeset
@@ -157,6 +158,7 @@ def _panel(why: Maps, i: int, layer: str, drawing: Drawing, shared: Scale | None
     image = draw_overlay(
         why.photos[i], values, place=why.where.get(layer), sign=scale.sign, limit=scale.limit, alpha=drawing.alpha,
         colors=drawing.colors, contour=drawing.contour, color_bar=False, side=side,
+        outline=outline_of(why.target_spec, i),
     )  # fmt: skip
     labels = [] if nothing_to_show(values, scale) else [(at, typeset(text)) for at, text in ticks(scale, values)]
     return FigurePanel(image, scale, labels, f"{why.method} at {layer}, {why.summary(i)}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
     from numpy.typing import NDArray
+
+Outline: TypeAlias = "Callable[[Image.Image, Photo], Image.Image]"
 
 # Rec. 709 luma.
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
@@ -46,6 +49,8 @@ def draw_overlay(
     contour: bool = False,
     side: int | None = None,
     silent: bool = False,
+    outline: Outline | None = None,
+    named: str = "evidence",
 ) -> Image.Image:
     """The photo with the map on it, and a bar that says what the colors are worth.
 
@@ -62,6 +67,8 @@ def draw_overlay(
     contour     the photo as it is, with lines at a quarter, a half and three quarters of the limit.
     side        long side of the drawn photo in pixels; None is the photo's own, 2048 at most.
     silent      a map without evidence is drawn without words, as a slice among others may be.
+    outline     draws on a photo with its map where what was asked about lies, see `render.outline`.
+    named       what the map is called below a signal.
 
     A map that is all zero, has none of the asked sign, or has values that are not numbers, says so in words. A signal
     is drawn as curves, a volume as slices and projections.
@@ -71,7 +78,7 @@ def draw_overlay(
     if photo.values is not None and values.ndim == len(photo.space):
         problem = nothing_to_show(values, scale)
         evidence = None if problem else laid(_tensor(values), photo.space, place).numpy()
-        picture = _in_space(photo.values, evidence, scale, side or WIDE, alpha=alpha, contour=contour)
+        picture = _in_space(photo.values, evidence, scale, side or WIDE, alpha=alpha, contour=contour, named=named)
         if problem:
             return say(picture, problem)
         return beside(picture, draw_bar(scale, picture, values)) if color_bar else picture
@@ -85,6 +92,7 @@ def draw_overlay(
         picture = _lined(shown, values, place, scale)
     else:
         picture = _mixed(shown, values, place, scale, _alpha(shown) if alpha is None else alpha)
+    picture = outline(picture, shown) if outline else picture
     if problem and not silent:
         return say(picture, problem)
     return beside(picture, draw_bar(scale, picture, values)) if color_bar else picture
@@ -99,11 +107,11 @@ def draw_photo(photo: Photo, side: int) -> Image.Image:
 
 def _in_space(
     values: Float[NDArray[np.float32], " c *space"], evidence: NDArray[np.float32] | None, scale: Scale | None,
-    side: int, *, alpha: float | None, contour: bool,
+    side: int, *, alpha: float | None, contour: bool, named: str = "evidence",
 ) -> Image.Image:  # fmt: skip
     """A signal or a volume with its evidence at each sample or voxel; None is without."""
     if values.ndim == 2:
-        return draw_signal(values, evidence, scale, side)
+        return draw_signal(values, evidence, scale, side, named)
 
     def draw_plane(photo: Photo, plane: NDArray[np.float32] | None, side: int) -> Image.Image:
         shown = fit(photo, side)

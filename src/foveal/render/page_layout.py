@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from PIL import Image, ImageDraw
 
 from foveal.render.direction import isolated
-from foveal.render.fonts import own_faces
+from foveal.render.fonts import BUILT_IN, Face, own_faces
 from foveal.render.fragment import jpeg_uri
 from foveal.render.overlay import PAPER
 from foveal.render.pdf import Pdf, built_in_font
 from foveal.render.stroke import smooth_line
-from foveal.render.text import baseline, write
+from foveal.render.text import baseline, runs, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Color: TypeAlias = tuple[int, int, int]
 Point: TypeAlias = tuple[float, float]
@@ -41,6 +41,7 @@ class Page:
     width: int
     height: int
     _marks: list[PageMark] = field(default_factory=list)
+    _texts: list[str] = field(default_factory=list)
 
     def place(self, at: Point, image: Image.Image, *, size: tuple[int, int] | None = None, alt: str = "") -> None:
         """An image with its upper left corner at a point; vectors may hold more pixels than its `size`."""
@@ -89,6 +90,7 @@ class Page:
     def text(self, at: Point, text: str, size: float, *, ink: Color, anchor: str = "mm") -> None:
         """Text, of which the part that `anchor` names lies at a point: l, m, r and a (top), m."""
         (x, y), shown = at, isolated(text)
+        self._texts.append(text)
         svg = (
             f'<text x="{x:.1f}" y="{y + baseline(anchor[1], size):.1f}" font-size="{size:.1f}" fill="{_css(ink)}" '
             f'text-anchor="{ANCHORS[anchor[0]]}">{shown}</text>'
@@ -109,11 +111,12 @@ class Page:
         return page
 
     def svg(self) -> str:
-        """The page in vectors; the font and, as JPEG, images are inside it."""
+        """The page in vectors; the fonts, unless they are large, and, as JPEG, images are inside it."""
         inside = "\n".join(mark.svg for mark in self._marks)
+        style, families = _fonts(self._texts)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" width="{self.width}" '
-            f'height="{self.height}" font-family="{_FAMILY}">\n{_font()}'
+            f'height="{self.height}" font-family="{families}">\n{style}'
             f'<rect width="100%" height="100%" fill="{_css(PAPER)}"/>\n{inside}\n</svg>\n'
         )
 
@@ -125,15 +128,32 @@ class Page:
         return page.content()
 
 
-_FAMILY = "Aileron, system-ui, Helvetica, Arial, sans-serif"
+_SYSTEM = "system-ui, Helvetica, Arial, sans-serif"
+_MOST_EMBEDDED = 2**20
+"""Bytes of a font file that goes into an SVG; those of Chinese letters are larger."""
 
 
-def _font() -> str:
-    """The font that widths were measured in, for readers that take it from the file."""
-    if own_faces():
-        return ""
-    content = base64.b64encode(built_in_font()).decode()
-    return f"<style>@font-face{{font-family:Aileron;src:url(data:font/ttf;base64,{content})}}</style>\n"
+def _fonts(texts: Sequence[str]) -> tuple[str, str]:
+    """The fonts that widths were measured in, for readers that take them from the file, and their families."""
+    used = dict.fromkeys(face for text in texts for _, face in runs(text))
+    faces = sorted(used, key=[*own_faces(), BUILT_IN, *used].index)
+    families, rules = [], []
+    for number, face in enumerate(faces):
+        content = _font_file(face)
+        if content:
+            families.append("Aileron" if face == BUILT_IN else f"foveal-{number}")
+            source = base64.b64encode(content).decode()
+            rules.append(f"@font-face{{font-family:{families[-1]};src:url(data:font/ttf;base64,{source})}}")
+    style = f"<style>{''.join(rules)}</style>\n" if rules else ""
+    return style, ", ".join([*families, _SYSTEM])
+
+
+def _font_file(face: Face) -> bytes:
+    """Of one font and not too large; else nothing."""
+    if face.path is None:
+        return built_in_font()
+    whole = face.path.suffix.casefold() in (".ttf", ".otf") and face.path.stat().st_size <= _MOST_EMBEDDED
+    return face.path.read_bytes() if whole else b""
 
 
 def _css(color: Color) -> str:

@@ -13,7 +13,8 @@ from scipy import ndimage
 from foveal.render.color import from_oklab
 from foveal.render.contours import draw_contours
 from foveal.render.figures import MUTED, fit_photo, grid, sentence
-from foveal.render.overlay import INK, LARGEST, PAPER, beside, draw_overlay, fit, line_width, mark_unseen, say
+from foveal.render.overlay import INK, LARGEST, PAPER, WIDE, beside, draw_overlay, fit, line_width, mark_unseen, say
+from foveal.render.part_space import parts_in_space
 from foveal.render.scale import number, shared_sign, typeset
 from foveal.render.text import shorten, write
 
@@ -33,6 +34,7 @@ HUES = ((230, 159, 0), (86, 180, 233), (204, 121, 167), (0, 158, 115), (240, 228
 OUTLINE = 0.5  # of a part's largest value
 LEVELS = ((0.5, 0.7), (0.75, 1.3))  # of a part's largest value, and the line's width
 EVEN = 45  # of the long side: how far the grid of a dilated map is smoothed away
+PHOTO = {1: "signal", 3: "volume"}
 NEUTRAL = (150, 150, 156)
 
 
@@ -46,9 +48,16 @@ def palette(count: int) -> UInt8[NDArray[np.uint8], "k 3"]:
 
 
 def rank_picture(parts: PartMaps, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
-    """The photo with an outline a part, at half of its largest value, and the part's rank at its seed."""
-    photo = fit(parts.photos[i], side or min(max(parts.photos[i].geometry.photo_size), LARGEST))
+    """The photo with an outline a part, at half of its largest value, and the part's rank at its seed.
+
+    A signal has a strip a part below it, and the voxels of a volume the color of their part.
+    """
     alone = parts.groups.shares[i, : parts.count] * parts.groups.norm[i]
+    if parts.photos[i].values is not None:
+        used, lie = np.asarray(parts.groups.used[i].cpu().numpy()), parts.where.get(parts.layer)
+        picture = parts_in_space(parts.photos[i], alone, lie, palette(parts.count), used, side or WIDE)
+        return beside(picture, _legend(parts, i, picture)) if legend else picture
+    photo = fit(parts.photos[i], side or min(max(parts.photos[i].geometry.photo_size), LARGEST))
     lines = [(k, [(OUTLINE, 1.4)]) for k in range(parts.count) if bool(parts.groups.used[i, k])]
     picture = _outlined(parts, photo, alone, lines)
     _ranks(parts, i, picture, photo)
@@ -57,9 +66,15 @@ def rank_picture(parts: PartMaps, i: int = 0, *, side: int | None = None, legend
 
 def part_picture(parts: PartMaps, i: int, k: int, *, side: int) -> Image.Image:
     """The photo with part k alone: lines at a half and three quarters of its own largest value."""
-    photo = fit(parts.photos[i], side)
     if not bool(parts.groups.used[i, k]):
-        return say(Image.fromarray(photo.pixels), "empty: nothing was left")
+        return say(fit_photo(parts.photos[i], side), "empty: nothing was left")
+    if parts.photos[i].values is not None:
+        lie = parts.where.get(parts.layer)
+        return draw_overlay(
+            parts.photos[i], parts.groups.display[i, k], place=lie, sign="positive", color_bar=False, side=side,
+            named="activity",
+        )  # fmt: skip
+    photo = fit(parts.photos[i], side)
     return _outlined(parts, photo, parts.groups.display[i], [(k, list(LEVELS))])
 
 
@@ -152,14 +167,19 @@ def evidence_bars(parts: PartMaps, i: int = 0, *, side: int = 224) -> Image.Imag
 def part_sheet(parts: PartMaps, *, side: int = 224) -> Image.Image:
     """A row an image: photo, all parts, each alone, what no part covers, the evidence by position and by part."""
     names = [f"part {k + 1}" for k in range(parts.count)]
+    first = parts.photos[0]
+    shown_as = PHOTO.get(len(first.space), "photo")
+    shown = "outlines at half of each part's largest value. One part: lines at 50 and 75 % of it"
+    if first.values is not None:
+        shown = "a curve each" if first.values.ndim == 2 else "voxels from half of each part's largest value on"
     words = (
-        "All parts: outlines at half of each part's largest value. One part: lines at 50 and 75 % of it. "
+        f"All parts: {shown}. "
         "Per cent of the evidence: of the absolute values of all parts and the remainder. "
         "Not covered: activity that is not similar to any seed."
     )
     return grid(
         [_cells(parts, i, side) for i in range(len(parts))],
-        columns=("photo", "all parts", *names, "not covered", "evidence by position", "evidence by part"),
+        columns=(shown_as, "all parts", *names, "not covered", "evidence by position", "evidence by part"),
         rows=[_row_words(parts, i) for i in range(len(parts))],
         below=[
             ["", "", *(_share_words(parts, i, k) for k in range(parts.count)),
@@ -177,7 +197,7 @@ def _cells(parts: PartMaps, i: int, side: int) -> list[Image.Image]:
     norm, sign = parts.groups.norm[i], shared_sign([_array(parts.places)])
     rest = draw_overlay(
         photo, parts.groups.unseen[i] * norm, place=where, sign="positive", limit=float(norm.max()) or 1.0,
-        color_bar=False, side=side,
+        color_bar=False, side=side, named="activity",
     )  # fmt: skip
     return [
         fit_photo(photo, side),

@@ -27,6 +27,7 @@ def draw_signal(
     evidence: Float[NDArray[np.float32], " length"] | None,
     scale: Scale | None,
     side: int,
+    named: str = "evidence",
 ) -> Image.Image:
     """Each channel as a curve, least to greatest value, with the numbers of the samples below.
 
@@ -35,6 +36,7 @@ def draw_signal(
         evidence: at each sample; None draws the signal alone.
         scale: the colors of evidence.
         side: width in pixels.
+        named: what the curve below is called.
     """
     shown = values[:CHANNELS]
     count, length = shown.shape
@@ -62,7 +64,7 @@ def draw_signal(
         words = f"{name}, {number(float(channel.min()))} to {number(float(channel.max()))}{left_out}"
         write(draw, (0, (strip + line) * at + line / 2), words, type_size, ink=INK, anchor="lm")
     if below:
-        write(draw, (0, top - line / 2), "evidence", type_size, ink=INK, anchor="lm")
+        write(draw, (0, top - line / 2), named, type_size, ink=INK, anchor="lm")
     _samples(draw, length, side, height - line / 2, type_size)
     return picture
 
@@ -110,6 +112,17 @@ def _area(draw: ImageDraw.ImageDraw, columns: NDArray[np.float32], scale: Scale,
     for x, (end, color) in enumerate(zip(ends.tolist(), scale.color(columns).tolist(), strict=True)):
         draw.line((x, zero, x, end), fill=tuple(color), width=1)
     draw.line((0, zero, len(columns), zero), fill=FAINT, width=FINER)
+
+
+def draw_area(
+    draw: ImageDraw.ImageDraw, values: NDArray[np.float32], color: tuple[int, ...], top: int, height: int, width: int
+) -> None:
+    """Between zero and the values, which are none below it, in one color."""
+    columns = _columns(values, width)
+    ends = top + height * (1 - np.clip(columns, 0, None) / (float(columns.max()) or 1.0))
+    for x, end in enumerate(ends.tolist()):
+        draw.line((x, top + height, x, end), fill=color, width=1)
+    draw.line((0, top + height, width, top + height), fill=FAINT, width=1)
 
 
 def _samples(draw: ImageDraw.ImageDraw, length: int, side: int, y: float, size: float) -> None:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from foveal.images.geometry import Geometry
 from foveal.images.load import Photo
-from foveal.render.text import write
+from foveal.render.text import length, shorten, write
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -27,7 +27,12 @@ PAPER, INK = (255, 255, 255), (34, 34, 38)
 
 
 def draw_volume(
-    values: Float[NDArray[np.float32], "c d h w"], evidence: Voxels | None, side: int, draw_plane: DrawPlane
+    values: Float[NDArray[np.float32], "c d h w"],
+    evidence: Voxels | None,
+    side: int,
+    draw_plane: DrawPlane,
+    *,
+    strongest: str = "strongest",
 ) -> Image.Image:
     """Slices from the first to the last, the one with the strongest evidence among them; below, three projections.
 
@@ -39,21 +44,23 @@ def draw_volume(
         evidence: at each voxel; None draws the volume alone.
         side: width in pixels.
         draw_plane: draws a plane of the volume.
+        strongest: what the slice with the strongest evidence is called.
     """
     gray = as_bytes(values)
     numbers = chosen_slices(len(gray), evidence)
     width = max(16, (side - 8 * (COLUMNS - 1)) // COLUMNS)
-    strongest = None if evidence is None else int(np.abs(evidence).reshape(len(evidence), -1).max(1).argmax())
-    planes = [
+    most = None if evidence is None else int(np.abs(evidence).reshape(len(evidence), -1).max(1).argmax())
+    planes: list[tuple[tuple[str, ...], Photo, NDArray[np.float32] | None]] = [
         (
-            f"slice {z} (0 to {len(gray) - 1})" + (", strongest" if z == strongest else ""),
+            (f"slice {z}, {strongest}", f"{z}, {strongest}") if z == most else (f"slice {z} (0 to {len(gray) - 1})",),
             photo_of_plane(gray[z]), None if evidence is None else evidence[z],
         )
         for z in numbers
     ]  # fmt: skip
     for axis, name in enumerate(AXES):
         flat = np.round(gray.mean(axis)).astype(np.uint8)
-        planes.append((f"along {name}", photo_of_plane(flat), None if evidence is None else projected(evidence, axis)))
+        strongest_along = None if evidence is None else projected(evidence, axis)
+        planes.append(((f"along {name}",), photo_of_plane(flat), strongest_along))
     cells = [(words, draw_plane(photo, plane, width)) for words, photo, plane in planes]
     rows = [cells[: len(numbers)][k : k + COLUMNS] for k in range(0, len(numbers), COLUMNS)] + [cells[len(numbers) :]]
     return _grid(rows, width)
@@ -88,7 +95,8 @@ def photo_of_plane(pixels: UInt8[NDArray[np.uint8], "h w 3"]) -> Photo:
     return Photo(np.ascontiguousarray(pixels), Geometry.identity((pixels.shape[0], pixels.shape[1])), "tensor")
 
 
-def _grid(rows: list[list[tuple[str, Image.Image]]], width: int) -> Image.Image:
+def _grid(rows: list[list[tuple[tuple[str, ...], Image.Image]]], width: int) -> Image.Image:
+    """Pictures with words above them, of which the first are written that fit."""
     size = max(9.0, width / 18)
     line, gap = round(size * 1.5), 8
     heights = [line + max(picture.height for _, picture in row) for row in rows]
@@ -99,7 +107,8 @@ def _grid(rows: list[list[tuple[str, Image.Image]]], width: int) -> Image.Image:
     for row, height in zip(rows, heights, strict=True):
         for k, (words, picture) in enumerate(row):
             x = k * (width + gap)
-            write(draw, (x, top + line / 2), words, size, ink=INK, anchor="lm")
+            fitting = next((each for each in words if length(each, size) <= width), words[-1])
+            write(draw, (x, top + line / 2), shorten(fitting, size, width), size, ink=INK, anchor="lm")
             whole.paste(picture, (x, top + line))
         top += height + gap
     return whole

@@ -17,6 +17,7 @@ from PIL import Image
 
 from foveal.errors import printable
 from foveal.render.color import diverging, sequential
+from foveal.render.overlay import draw_photo
 from foveal.report.answers.library import ColorTables, LibraryAnswer, MethodEntry, ModelEntry, PhotoEntry
 from foveal.report.keys import key_of
 from foveal.report.page import studio_page
@@ -60,15 +61,16 @@ class RecordedPage:
         """
         hash = photo_hash(photo)
         if hash not in self._photos:
-            height, width = photo.geometry.photo_size
+            signal = photo.values is not None and photo.values.ndim == 2
+            picture = draw_photo(photo, self._side) if signal else Image.fromarray(photo.pixels)
             name = re.split(r"[\\/]", photo.source)[-1]
             file = "." in name
             self._photos[hash] = PhotoEntry(
                 hash=hash,
                 name=printable(name)[:200] if file else f"image {number + 1}",
-                width=width,
-                height=height,
-                url=photo_uri(Image.fromarray(photo.pixels), side=self._side),
+                width=picture.width,
+                height=picture.height,
+                url=photo_uri(picture, side=self._side),
                 source=repr(photo.source) if file else f"images[{number}]",
             )
         return hash
@@ -108,8 +110,9 @@ class RecordedPage:
 
 
 def photo_hash(photo: Photo) -> str:
-    """A name for a photo that only its pixels have."""
-    return blake2b(repr(photo.pixels.shape).encode() + photo.pixels.tobytes(), digest_size=12).hexdigest()
+    """A name for a photo that only its pixels have; of signals and volumes, all that the network is shown."""
+    shown = photo.pixels if photo.values is None else photo.values
+    return blake2b(repr(shown.shape).encode() + shown.tobytes(), digest_size=12).hexdigest()
 
 
 def photo_uri(picture: Image.Image, *, side: int = SHOWN) -> str:

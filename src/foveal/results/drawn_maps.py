@@ -30,6 +30,7 @@ class DrawnMaps:
 
     maps: Mapping[str, Float[Tensor, "n h w"]]
     photos: tuple[Photo, ...]
+    target_spec: Mapping[str, Any]
     where: Mapping[str, Place]
     drawing: Drawing
 
@@ -111,7 +112,7 @@ class DrawnMaps:
         contour: bool | None = None,
         color_bar: bool = True,
     ) -> Image.Image:
-        """Image i's photo with its map on it, and a bar with the raw values.
+        """Image i's photo with its map on it, and a bar with the raw values; a box or region asked about is outlined.
 
         Args:
             i: which image, counted from 0.
@@ -128,6 +129,7 @@ class DrawnMaps:
         Raises:
             ResultError: for an image or layer that is not here, or a value that cannot be drawn with.
         """
+        from foveal.render.outline import outline_of
         from foveal.render.overlay import draw_overlay
 
         i, layer = checked_index(i, len(self)), layer or self.layer
@@ -138,6 +140,7 @@ class DrawnMaps:
         return draw_overlay(
             self.photos[i], self._map(layer)[i], place=self.where.get(layer), sign=chosen.sign, limit=chosen.limit,
             alpha=drawing.alpha, color_bar=color_bar, colors=drawing.colors, contour=drawing.contour, side=drawing.size,
+            outline=outline_of(self.target_spec, i),
         )  # fmt: skip
 
     def _known(self, layers: Sequence[str] | None) -> Sequence[str] | None:

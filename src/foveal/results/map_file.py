@@ -24,6 +24,14 @@ TIFF_TYPES = {"d": 12, "H": 3, "s": 2}
 DESCRIPTION, SOFTWARE = 270, 305
 
 
+OWN_ENDINGS = {"NIfTI": ".nii.gz", "DICOM": ".dcm"}
+
+
+def ending_of(photo: Photo) -> str:
+    """How a map's file is named that lies where its picture lay: .tif, or as the kind of the picture's file."""
+    return OWN_ENDINGS.get(str((photo.origin or {}).get("format", "")), ".tif")
+
+
 def save_map(file: Path, map: Tensor, photo: Photo, on_photo: NDArray[Any] | None, layer: str) -> Path:
     """The file, whole or not at all; see `Explanation.save_map`.
 
@@ -35,7 +43,10 @@ def save_map(file: Path, map: Tensor, photo: Photo, on_photo: NDArray[Any] | Non
     kind = str((photo.origin or {}).get("format", ""))
     if name.endswith((".tif", ".tiff")):
         if on_photo is None:
-            raise ResultError(f"Cannot write the map of a volume as {file.name!r}: end its name with .nii.gz.")
+            raise ResultError(
+                f"Cannot write the map of a volume as {file.name!r}: end its name with .nii.gz, if it came from a "
+                "NIfTI file (maps.npz, which `save` writes, holds all numbers)."
+            )
         with whole_file(file) as aside:
             _write_tiff(aside, on_photo, photo, layer)
     elif name.endswith((".nii", ".nii.gz")) and kind == "NIfTI":
@@ -47,7 +58,7 @@ def save_map(file: Path, map: Tensor, photo: Photo, on_photo: NDArray[Any] | Non
         with whole_file(file) as aside:
             write_dicom(aside, on_photo, photo, layer)
     else:
-        own = {"NIfTI": ".nii.gz, ", "DICOM": ".dcm, "}.get(kind, "")
+        own = f"{OWN_ENDINGS[kind]}, " if kind in OWN_ENDINGS else ""
         raise ResultError(
             f"Cannot write a map of {photo.source!r} as {file.name!r}: end its name with {own}.tif or .tiff (.nii.gz "
             "and .dcm need a picture from such a file)."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import TargetError
+from foveal.errors import TargetError, shown
 from foveal.targets.class_names import class_index, class_words, plain
 from foveal.targets.classes import OneClass, class_indices
 from foveal.targets.group import check_classes
@@ -60,8 +60,11 @@ class Against:
                 raise TargetError("the rivals are either named or the k strongest: leave out k or rivals")
         if self.k is not None and (isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1):
             raise TargetError(f"a class against {self.k} rivals is not possible: give a whole number of 1 or more")
-        if isinstance(self.strength, bool) or not 0 <= self.strength < float("inf"):
-            raise TargetError(f"a strength of {self.strength} is not possible: give 0 or more; 1 takes off all of it")
+        number = isinstance(self.strength, int | float) and not isinstance(self.strength, bool)
+        if not number or not 0 <= self.strength < float("inf"):
+            raise TargetError(
+                f"a strength of {shown(self.strength)} is not possible: give 0 or more; 1 takes off all of it"
+            )
 
     @property
     def layers(self) -> tuple[str, ...]:

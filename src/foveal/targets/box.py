@@ -5,7 +5,8 @@ as the network leaves them, whose non-maximum suppression only picks rows. The g
 prediction behind it: p = σ(z) gives ∂p = p(1 − p) ∂z, so maps that are linear in the gradient differ by that factor.
 
 In altered copies the same object is looked for: the score is the largest IoU · p over the boxes of the same class, 0
-where there is none (D-RISE; see `targets.box_overlap`).
+where there is none, or, where the detector gives the probabilities of all classes, the largest IoU · cosine · p over
+all boxes (D-RISE; see `targets.box_overlap`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from foveal.engine.numerals import whole
 from foveal.errors import TargetError, UnknownTarget, counted
@@ -50,7 +52,8 @@ class Box:
         part: "class" for the score; "left", "top", "right" or "bottom" for a coordinate; "all" for width plus height,
             to which all four sides add outwards.
         read: for networks that return something else than a list of records: output -> boxes, labels, scores, each a
-            list with a tensor per image, (k, 4), (k,) and (k,); boxes are left, top, right, bottom.
+            list with a tensor per image, (k, 4), (k,) and (k,); boxes are left, top, right, bottom. A fourth list may
+            have the probabilities of all classes, (k, classes).
     """
 
     which: int | str | Sequence[int | str] = 0
@@ -81,8 +84,8 @@ class Box:
         }  # fmt: skip
         words = tuple(_words(k, c, outcome.labels, self.part) for k, c in zip(index, classes, strict=True))
         follow = [
-            FollowedBox(box, c, self.part, words[i], read=self.read)
-            for i, (box, c) in enumerate(zip(boxes, classes, strict=True))
+            FollowedBox(boxes[i], classes[i], self.part, words[i], _distribution(image, index[i]), read=self.read)
+            for i, image in enumerate(images)
         ]
         return TargetScore(score, words, spec, None, tuple(follow), notes=self._notes(images, index))
 
@@ -101,12 +104,14 @@ class FollowedBox:
         box: left, top, right, bottom on the image as it was.
         label: its class.
         words: what it is called.
+        probabilities: of all its classes, where the detector gives them.
     """
 
     box: Float[Tensor, " 4"]
     label: int
     part: Part
     words: str
+    probabilities: Float[Tensor, " classes"] | None = None
     read: Reader | None = None
 
     @property
@@ -123,15 +128,25 @@ class FollowedBox:
     def _found(self, image: Detections) -> Float[Tensor, ""]:
         """Its score in one copy, or the coordinate of its side."""
         if self.part == "class":
-            alike = similarity(self.box, self.label, image.boxes, image.labels, image.scores)
-            return alike.max() if len(alike) else self.box.new_zeros(())
-        shared = overlap(self.box.to(image.boxes), image.boxes.detach()) * (image.labels == self.label)
+            found = similarity(self.box, image.boxes, image.scores, self._alike(image))
+            return found.max() if len(found) else self.box.new_zeros(())
+        shared = overlap(self.box.to(image.boxes), image.boxes.detach()) * self._alike(image)
         if not len(shared) or not bool(shared.max() > 0):
             raise TargetError(
                 f"{self.words} is in none of the boxes of an altered copy, so it has no sides there: explain its class "
                 "(part='class'), or use a gradient method"
             )
         return measured(image, int(shared.argmax()), self.part)
+
+    def _alike(self, image: Detections) -> Tensor:
+        """Whether each box in a copy is of this class, or, where it is known, how alike the probabilities are."""
+        if self.probabilities is None or image.probabilities is None:
+            return image.labels == self.label
+        return functional.cosine_similarity(self.probabilities.to(image.probabilities), image.probabilities.detach())
+
+
+def _distribution(image: Detections, k: int) -> Float[Tensor, " classes"] | None:
+    return None if image.probabilities is None else image.probabilities[k].detach()
 
 
 def measured(image: Detections, k: int, part: Part) -> Float[Tensor, ""]:

@@ -1,11 +1,11 @@
 """How much a box is the same object as another: overlap, and the score it is found with again in an altered picture.
 
     overlap        IoU(b, b') = |b ∩ b'| / |b ∪ b'|
-    similarity     s(b, d) = IoU(b, b_d) · p_d  for a detection d of the same class, else 0
+    similarity     s(b, d) = IoU(b, b_d) · alike · p_d  for a detection d with the score p_d
 
 D-RISE (Petsiuk et al., CVPR 2021, arXiv:2006.03204, equation 2) weighs the overlap by the cosine of the two vectors of
-class probabilities and by the objectness. Detectors mostly give one class and its score: the cosine is then 1 for the
-same class and 0 for another, and the score is what is left of the objectness.
+class probabilities, which is `alike`, and by the objectness. Detectors mostly give one class and its score: the cosine
+is then 1 for the same class and 0 for another, and the score is what is left of the objectness.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float
 
 
 def overlap(box: Float[Tensor, "... 4"], boxes: Float[Tensor, "k 4"]) -> Float[Tensor, "... k"]:
@@ -40,13 +40,15 @@ def area(boxes: Float[Tensor, "... 4"]) -> Float[Tensor, ...]:
 
 def similarity(
     box: Float[Tensor, " 4"],
-    label: int,
     boxes: Float[Tensor, "k 4"],
-    labels: Int[Tensor, " k"],
     scores: Float[Tensor, " k"],
+    alike: Float[Tensor, " k"] | Bool[Tensor, " k"],
 ) -> Float[Tensor, " k"]:
-    """How much each of k detections is the box found again: IoU · score where the class is the same, else 0.
+    """How much each of k detections is the box found again: IoU · score · alike.
 
     Differentiable in the scores; the overlap is held fixed.
+
+    Args:
+        alike: whether each is of the same class, or the cosine of the class probabilities.
     """
-    return overlap(box.to(boxes), boxes.detach()).to(scores) * scores * (labels == label)
+    return overlap(box.to(boxes), boxes.detach()).to(scores) * scores * alike

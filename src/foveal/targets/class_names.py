@@ -82,7 +82,7 @@ def no_class(target: object) -> TargetError:
         f"cannot explain target {shown(target)}{hint}: pass a class (index or label), one class per image, "
         "foveal.Margin, foveal.Group, foveal.Against, foveal.Value, foveal.Labels, foveal.Neuron, foveal.Similar, "
         "foveal.Corpus, foveal.Prototypes, "
-        "foveal.Neighbors, or a callable output -> (n,)"
+        "foveal.Neighbors, foveal.Region, foveal.Box, or a callable output -> (n,)"
     )
 
 

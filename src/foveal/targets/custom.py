@@ -10,7 +10,7 @@ from torch import Tensor
 
 from foveal.engine.model_errors import reason
 from foveal.errors import FovealError, TargetError
-from foveal.targets.heads import describe_output
+from foveal.targets.output_kind import describe_output
 from foveal.targets.target import ModelOutput, TargetScore
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from torch import Tensor
-
-from foveal.engine.address import tensor_parts
-from foveal.engine.box_records import box_records
 from foveal.engine.numerals import whole
 from foveal.errors import TargetError, shown
+from foveal.targets.output_kind import kind_of
 
 if TYPE_CHECKING:
     from foveal.targets.box import Box, Part
@@ -31,15 +28,15 @@ def decide_densely(which: int | str | Sequence[int | str] | None, outcome: Model
     Raises:
         TargetError: for a number where boxes are found, which could be that of a class or of a box.
     """
-    kind = outcome.task or kind_of(outcome.output)
+    kind = outcome.task or kind_of(outcome.output, outcome.space)
     if kind == "boxes":
         from foveal.targets.box import Box
 
-        numbers = [which] if isinstance(which, int) else [] if which is None or isinstance(which, str) else which
-        if any(isinstance(number, int) for number in numbers):
+        every = [which] if which is None or isinstance(which, int | str) else which
+        if any(_number(name, outcome.labels) for name in every):
             raise TargetError(
-                f"this network finds boxes, and {shown(which)} may be the number of a class or of a box: say target="
-                "'box 0' or the label of a class (in Python foveal.Box(0))"
+                f"this network finds boxes, and {shown(which)} may be the number of a class or of a box: explain "
+                "foveal.Box(0), or the label of a class"
             )
         return Box(0 if which is None else which).decide(outcome)
     if kind != "regions":
@@ -48,6 +45,11 @@ def decide_densely(which: int | str | Sequence[int | str] | None, outcome: Model
 
     verdict = Region(which).decide(outcome)
     return verdict if outcome.task else replace(verdict, notes=(ASSUMED, *verdict.notes))
+
+
+def _number(name: int | str | None, labels: Sequence[str] | None) -> bool:
+    """Whether it is a number, also as text, and no label."""
+    return isinstance(name, int) or (isinstance(name, str) and name not in (labels or ()) and whole(name) is not None)
 
 
 def parse_dense(text: str) -> Box | Region | None:
@@ -63,15 +65,6 @@ def parse_dense(text: str) -> Box | Region | None:
         return None
     from foveal.targets.region import Region
 
-    pixel = re.fullmatch(r"(?P<of>.*?)\s*\b(?P<row>\d{1,9}),(?P<column>\d{1,9})", rest.strip(), re.ASCII)
-    of, where = (pixel["of"], (int(pixel["row"]), int(pixel["column"]))) if pixel else (rest.strip(), None)
+    pixel = re.fullmatch(r"(?P<of>.*?)\s*\b(?P<at>\d{1,9}(,\d{1,9}){1,2})", rest.strip(), re.ASCII)
+    of, where = (pixel["of"], tuple(map(int, pixel["at"].split(",")))) if pixel else (rest.strip(), None)
     return Region(of or None, where)
-
-
-def kind_of(output: Any) -> str:
-    """ "boxes", "regions", or "" where the output is something else."""
-    if box_records(output):
-        return "boxes"
-    parts = [output] if isinstance(output, Tensor) else [*tensor_parts(output).values()]
-    maps = [part for part in parts if part.ndim == 4 and part.is_floating_point() and part[0, 0].numel() > 1]
-    return "regions" if maps and not any(part.ndim in (1, 2) for part in parts) else ""

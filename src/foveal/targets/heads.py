@@ -18,6 +18,7 @@ from foveal.engine.embedding_signs import EmbeddingSign, embedding_sign
 from foveal.engine.graph import RESHAPING
 from foveal.engine.task import Task
 from foveal.errors import TargetError, counted
+from foveal.targets.output_kind import no_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -240,11 +241,7 @@ def read_head(
     ordered = [*(name for name in NAMED if name in parts), *(name for name in parts if name not in NAMED)]
     fitting = [name for name in ordered if parts[name].ndim in (1, 2) and parts[name].is_floating_point()]
     if not fitting:
-        raise TargetError(
-            f"the model returned {describe_output(output)}, and no class scores (n, classes) were found in it: "
-            "for an embedding, compare images with foveal.match (in Python, target=lambda output: … may return one "
-            "score per image, shape (n,))"
-        )
+        raise TargetError(no_scores(output))
     name, *rest = fitting
     scores = parts[name][:, None] if parts[name].ndim == 1 else parts[name]
     others = tuple(f"{other!r} {tuple(parts[other].shape)}" for other in rest)
@@ -336,11 +333,3 @@ def _sums_to_one(scores: Float[Tensor, "n classes"]) -> bool:
         return False
     total = scores.float().sum(1)
     return torch.allclose(total, torch.ones_like(total), atol=1e-3)
-
-
-def describe_output(output: Any) -> str:
-    """What a model returned, by type and shapes."""
-    if isinstance(output, Tensor):
-        return f"a tensor {tuple(output.shape)}"
-    parts = ", ".join(f"{key}: {tuple(part.shape)}" for key, part in tensor_parts(output).items())
-    return f"{type(output).__name__}({parts})"

@@ -21,12 +21,13 @@ class Neuron:
     Args:
         layer: a module of the model, or any layer address; the forward pass ends there.
         channel: index along dimension 1.
-        position: (row, column) in the layer's own map; None averages over the map.
+        position: (row, column) in the layer's own map, (sample,) of signals, (slice, row, column) of volumes; None
+            averages over the map.
     """
 
     layer: LayerName
     channel: int
-    position: tuple[int, int] | None = None
+    position: tuple[int, ...] | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -42,12 +43,16 @@ class Neuron:
         if self.position is None:
             score, where = unit.flatten(1).mean(1) if unit.ndim > 1 else unit, "average"
         else:
-            row, column = self.position
-            if unit.ndim != 3 or not (0 <= row < unit.shape[1] and 0 <= column < unit.shape[2]):
+            sides = unit.shape[1:]
+            if len(self.position) != len(sides) or not all(
+                0 <= at < side for at, side in zip(self.position, sides, strict=True)
+            ):
                 raise UnknownTarget(
                     f"layer {self.layer!r} gives {tuple(activation.shape)}, so it has no position {self.position}"
                 )
-            score, where = unit[:, row, column], f"({row}, {column})"
+            score, where = unit, f"({', '.join(map(str, self.position))})"
+            for at in self.position:
+                score = score[:, at]
         words = f"{self.layer}, channel {self.channel}, {where}"
         position = list(self.position) if self.position else None
         spec = {"kind": "neuron", "layer": self.layer, "channel": self.channel, "position": position}

@@ -45,7 +45,7 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
     "box 0", "box dog"         of a detector, a box by number, best first, or the best of a class
     "box 0 left"               where its left side is; top, right, bottom and all as well
     "region dog"               of a segmentation, where dog is predicted; "region" is the largest
-    "region dog 120,80"        at row 120, column 80 of the output
+    "region dog 120,80"        at row 120, column 80 of the output (slice, row, column of volumes)
 
     A class that is called like one of these is that class, as in Python.
     """
@@ -155,11 +155,11 @@ def parse_labels(text: str | None, labels: Sequence[str] | None) -> Labels | Non
 
 def _neuron(text: str) -> Neuron:
     parts = re.fullmatch(
-        r"neuron:(?P<layer>[^:]+):(?P<channel>\d{1,9})(:(?P<row>\d{1,9}),(?P<column>\d{1,9}))?", text, re.ASCII
+        r"neuron:(?P<layer>[^:]+):(?P<channel>\d{1,9})(:(?P<at>\d{1,9}(,\d{1,9}){0,2}))?", text, re.ASCII
     )
     if parts is None:
         raise UnknownTarget(
             f"Cannot read the target {text!r}: write neuron:LAYER:CHANNEL or neuron:LAYER:CHANNEL:ROW,COLUMN."
         )
-    position = None if parts["row"] is None else (int(parts["row"]), int(parts["column"]))
+    position = None if parts["at"] is None else tuple(map(int, parts["at"].split(",")))
     return Neuron(parts["layer"], int(parts["channel"]), position)

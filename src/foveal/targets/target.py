@@ -32,6 +32,7 @@ class ModelOutput:
         task: what the output means, when that is known.
         traced: gives what the network's whole graph says of whether the output is an embedding.
         task_source: how `task` is known.
+        space: the sides of the network's input, (h, w) of an image; None where that is not known.
     """
 
     output: Any
@@ -40,6 +41,7 @@ class ModelOutput:
     task: Task | None = None
     traced: Callable[[], EmbeddingSign | None] | None = None
     task_source: str = ""
+    space: tuple[int, ...] | None = None
 
 
 PER_IMAGE: Mapping[str, tuple[str, ...]] = {
@@ -51,7 +53,7 @@ PER_IMAGE: Mapping[str, tuple[str, ...]] = {
     "similar": ("reference",),
     "prototypes": ("class", "against"),
     "neighbors": ("class", "against"),
-    "region": ("index", "pixels"),
+    "region": ("index", "pixels", "mask"),
     "box": ("index", "class", "box", "found"),
 }
 """Kind of decision -> what in its `spec` is a list with an entry an image."""

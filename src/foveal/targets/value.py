@@ -68,7 +68,7 @@ class Value:
         if outcome.task not in (None, "value"):
             raise TargetError(
                 f"this network gives no values but {head_of(outcome, self.ending).meaning}: explain "
-                + ("foveal.Similar" if outcome.task == "embedding" else "foveal.Class")
+                + ("foveal.Similar(reference)" if outcome.task == "embedding" else "a class by its number or label")
                 + ", or say task='value' if its numbers are predicted values"
             )
         said = outcome if outcome.task else replace(outcome, task="value", task_source=BY_TARGET)

@@ -13,6 +13,8 @@ from PIL import Image
 
 from foveal.errors import FovealError, printable
 from foveal.images.load import photo_of
+from foveal.images.samples import STRETCHED
+from foveal.images.selection import TO_LOOK_AT, Selection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 SHOWN = 1440  # long side in pixels that a page is given
 MOST_UPLOADS = 200
 MOST_UPLOADED = 2**29  # bytes of their files together
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
-"""Files that a page may send: those that Pillow reads by itself, without another program."""
 
 
 class UnknownPhoto(FovealError, LookupError):
@@ -43,6 +43,7 @@ class StudioPhoto:
         size: (height, width) of the photo.
         scene: how it was drawn, in the drawn world.
         source: how code names it: a path on this machine, or a call.
+        selection: which frame of its file it is.
     """
 
     hash: str
@@ -51,11 +52,12 @@ class StudioPhoto:
     size: tuple[int, int]
     scene: Scene | None = None
     source: str = ""
+    selection: Selection = TO_LOOK_AT
 
     @property
     def image(self) -> OneImage:
-        """What the verbs get: a path, a picture or an array."""
-        return opened(self.origin) if isinstance(self.origin, bytes) else self.origin
+        """What the verbs get: a path, a file in memory, a picture or an array."""
+        return io.BytesIO(self.origin) if isinstance(self.origin, bytes) else self.origin
 
     def shown(self, side: int = SHOWN) -> Image.Image:
         """The picture as a page draws it, upright and at most `side` wide or high.
@@ -63,7 +65,7 @@ class StudioPhoto:
         Raises:
             ImageError: when its file cannot be read any more.
         """
-        picture = _drawn(self.scene) if self.scene else Image.fromarray(photo_of(self.image).pixels)
+        picture = _drawn(self.scene) if self.scene else Image.fromarray(photo_of(self.image, self.selection).pixels)
         picture.thumbnail((side, side))
         return picture
 
@@ -75,9 +77,14 @@ class StudioPhoto:
 
 
 class Photos:
-    """Photos in the order in which they came; of those that a page sent the last `MOST_UPLOADS` are kept."""
+    """Photos in the order in which they came; of those that a page sent the last `MOST_UPLOADS` are kept.
 
-    def __init__(self) -> None:
+    Args:
+        selection: which frame of their files they are.
+    """
+
+    def __init__(self, selection: Selection = TO_LOOK_AT) -> None:
+        self._selection = selection
         self._by_hash: dict[str, StudioPhoto] = {}
         self._lock = Lock()
 
@@ -96,10 +103,13 @@ class Photos:
         Raises:
             ImageError: for what cannot be read.
         """
-        pixels = photo_of(image).pixels
-        identity = _identity(pixels, scene)
+        look = photo_of(image, self._selection)
+        pixels, stretched = look.pixels, any(STRETCHED in note for note in look.notes)
+        # What only looks the same may have other values.
+        identity = _identity(pixels, scene, (data or str(image).encode()) if stretched else b"")
         height, width = pixels.shape[:2]
-        photo = StudioPhoto(identity, printable(name)[:200], data or image, (height, width), scene, source or name)
+        name, source = printable(name)[:200], source or name
+        photo = StudioPhoto(identity, name, data or image, (height, width), scene, source, self._selection)
         with self._lock:
             photo = self._by_hash.setdefault(identity, photo)
             self._drop_uploads()
@@ -135,17 +145,8 @@ class Photos:
         return len(self._by_hash)
 
 
-def _identity(pixels: NDArray[np.uint8], scene: Scene | None) -> str:
-    return blake2b(repr((pixels.shape, scene)).encode() + pixels.tobytes(), digest_size=12).hexdigest()
-
-
-def opened(data: bytes) -> Image.Image:
-    """The picture in the bytes of a file, not decoded yet.
-
-    Raises:
-        OSError: for what is in none of `FORMATS`; and what else decoders raise on damaged files.
-    """
-    return Image.open(io.BytesIO(data), formats=FORMATS)
+def _identity(pixels: NDArray[np.uint8], scene: Scene | None, content: bytes = b"") -> str:
+    return blake2b(repr((pixels.shape, scene)).encode() + pixels.tobytes() + content, digest_size=12).hexdigest()
 
 
 def _drawn(scene: Scene) -> Image.Image:

@@ -8,12 +8,14 @@ import sys
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from foveal.errors import FovealError, UnknownMethod, UnknownModel, UnknownTarget
 from foveal.images.load import one_by_one
+from foveal.images.selection import TO_LOOK_AT
 from foveal.methods import METHODS
 from foveal.methods.find import find_method
 from foveal.methods.registry import plain
@@ -25,6 +27,7 @@ from foveal.webapp.photos import Photos
 if TYPE_CHECKING:
     from foveal.attribution.method import Method
     from foveal.images import ImageLike
+    from foveal.images.selection import Selection
     from foveal.models import Model
     from foveal.synthetic.scene import Scene
     from foveal.targets import Target, TargetLike
@@ -50,7 +53,7 @@ class Studio:
         if not models:
             raise UnknownModel("a studio needs a model: name one")
         self.models = dict(models)
-        self.photos = Photos()
+        self.photos = Photos(_shown_of(self.models))
         self.answers = AnswerCache()
         self.targets = dict(targets or {})
         self.openings: Openings | None = None
@@ -145,3 +148,10 @@ def _named(function: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
 
     own.__name__ = name
     return own
+
+
+def _shown_of(models: Mapping[str, Model]) -> Selection:
+    """The frame that the models are given, so that their maps are drawn on it."""
+    given = {(made.frame, made.axis) for model in models.values() if (made := model.preprocessing)}
+    frame, axis = given.pop() if len(given) == 1 else (None, TO_LOOK_AT.axis)
+    return replace(TO_LOOK_AT, frame=frame, axis=axis)

@@ -2,6 +2,7 @@
 import { go, linkTo } from "../state/address";
 import { model, models, photo, photos, transport } from "../state/store";
 import { addPhotos } from "./drop";
+import { ACCEPTED } from "./folder";
 import { Share } from "./Share";
 import { views } from "./views";
 import { stepPhoto } from "./keys";
@@ -40,7 +41,7 @@ export function Header({ view }: { view: string }) {
       {transport.value.upload && (
         <label class="button add" title="Add photos; or drop them on the page, or paste them">
           Add photos …
-          <input type="file" accept="image/*" multiple class="spoken" onChange={(event) => void addPhotos(event.currentTarget.files ?? [])} />
+          <input type="file" accept={ACCEPTED} multiple class="spoken" onChange={(event) => void addPhotos(event.currentTarget.files ?? [])} />
         </label>
       )}
       {model.value && (

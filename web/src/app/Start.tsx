@@ -1,6 +1,7 @@
 // Nothing is open yet.
 import { transport } from "../state/store";
 import { addPhotos } from "./drop";
+import { ACCEPTED } from "./folder";
 
 export function Start() {
   return (
@@ -10,7 +11,7 @@ export function Start() {
       {transport.value.upload && (
         <label class="button primary">
           Choose photos …
-          <input type="file" accept="image/*" multiple class="spoken" onChange={(event) => void addPhotos(event.currentTarget.files ?? [])} />
+          <input type="file" accept={ACCEPTED} multiple class="spoken" onChange={(event) => void addPhotos(event.currentTarget.files ?? [])} />
         </label>
       )}
     </section>

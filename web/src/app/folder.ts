@@ -1,4 +1,9 @@
-// The files of what is dropped, folders included.
+// The files of what is dropped, folders included, and which files are chosen from.
+
+/** What a file dialog offers: images, and files of scanners that browsers do not know. */
+export const ACCEPTED = "image/*,.dcm,.dicom,.nii,.nii.gz,.tif,.tiff,.heic,.heif";
+
+const SCANS = /\.(dcm|dicom|nii|nii\.gz|tiff?|hei[cf])$/i;
 
 /** Call it while the drop is handled: afterwards the browser forgets what was dropped. */
 export async function droppedFiles(data: DataTransfer): Promise<File[]> {
@@ -17,5 +22,5 @@ async function filesIn(entry: FileSystemEntry): Promise<File[]> {
     inside.push(...some);
   }
   const files = (await Promise.all(inside.sort((a, b) => (a.name < b.name ? -1 : 1)).map(filesIn))).flat();
-  return files.filter((file) => file.type.startsWith("image/"));
+  return files.filter((file) => file.type.startsWith("image/") || SCANS.test(file.name));
 }

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from foveal.engine.rules.derived import Derived
+from foveal.engine.rules.kept import kept
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
 from foveal.engine.rules.nested import tensors_in
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, convolution, few_channels
@@ -207,7 +208,7 @@ def _convolve(func: Any, args: Any, kwargs: Any) -> Any:
     x, op = convolution(*args, **kwargs)
     if not few_channels(x) or carries(op.weight) or not carries(x):
         return func(*args, **kwargs)
-    before = x.detach()
+    before = kept(x)
     return pulled(op.forward(before, op.weight, op.bias), lambda G: op.transposed(G, op.weight, before), x)
 
 

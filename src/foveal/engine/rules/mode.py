@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from inspect import signature
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from foveal.engine.overwritten import copies
+from foveal.engine.rules.kept import KeptTensors, keeping
 from foveal.engine.rules.witness import Origin, Witness
 
 Handler: TypeAlias = Callable[..., Any]
@@ -23,6 +26,7 @@ class RulesMode(TorchFunctionMode):
         in_place: handlers take in-place operations as they are, unless what they write into is part of a tensor.
         counts: what goes back adds up, with what is lost on the way.
         witness: knows which nodes of the graph come from operations that were met here.
+        kept: what handlers read on the way back.
     """
 
     in_place = False
@@ -31,6 +35,7 @@ class RulesMode(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.witness = Witness()
+        self.kept = KeptTensors()
 
     def rule(self, name: str) -> Handler | None:
         """What to do instead of the operation `name`; None to leave it alone."""
@@ -56,24 +61,37 @@ class RulesMode(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", str(func))
         if not torch.is_grad_enabled() or not any(carries(value) for value in (*args, *kwargs.values())):
+            if (written := _written(func, name, args, kwargs)) is not None:
+                self.kept.before_writing(name, written)
             return func(*args, **kwargs)
         below = self.witness.below(args, kwargs)
-        result = self._followed(func, name, args, kwargs)
+        with keeping(self.kept):
+            result = self._followed(func, name, args, kwargs)
         self.witness.saw(below, result, args)
         return result
 
     def _followed(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         """What the operation gives, with its rule for the way back."""
         handler = self.rule(plain_name(name))
-        if handler is None:
-            return func(*args, **kwargs)
-        if not _in_place(name, args, kwargs) or (self.in_place and not args[0]._is_view()):
-            return handler(func, args, kwargs)
+        written = _written(func, name, args, kwargs)
+        if written is None:
+            self.kept.used(args, kwargs)
+            return (handler or _plainly)(func, args, kwargs)
+        if handler is None or name == "__setitem__" or (self.in_place and not args[0]._is_view()):
+            self.kept.before_writing(plain_name(name), written)
+            self.kept.used(args[1:], kwargs)
+            return (handler or _plainly)(func, args, kwargs)
+        self.kept.used(args, kwargs)
         outside = (_before(args[0]), *(False if value is True else value for value in args[1:]))
         result = handler(
             _out_of_place(func, name), outside, {**kwargs, "inplace": False} if "inplace" in kwargs else kwargs
         )
+        self.kept.before_writing(plain_name(name), written)
         return _into(args[0], result)
+
+
+def _plainly(func: Any, args: Any, kwargs: Any) -> Any:
+    return func(*args, **kwargs)
 
 
 def carries(value: Any) -> bool:
@@ -83,11 +101,32 @@ def carries(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(carries(part) for part in value)
 
 
-def _in_place(name: str, args: Any, kwargs: Any) -> bool:
-    """`relu_`, `+=`, `inplace=True`, and its place among the arguments of activation functions."""
+def _written(func: Any, name: str, args: Any, kwargs: Any) -> Any:
+    """What the operation writes into: of `relu_`, `+=`, `x[i] = y`, `inplace=True` the first argument."""
+    if kwargs.get("out") is not None:
+        return kwargs["out"]
     if name.startswith("__"):
-        return name.startswith("__i") and plain_name(name) in _SPELLED.values()
-    return name.endswith("_") or bool(kwargs.get("inplace")) or any(value is True for value in args[1:])
+        writes = name == "__setitem__" or (name.startswith("__i") and plain_name(name) in _SPELLED.values())
+    else:
+        writes = name.endswith("_") or bool(kwargs.get("inplace")) or _told_by_place(func, args)
+    return (args[0] if args else kwargs.get("input")) if writes else None
+
+
+def _told_by_place(func: Any, args: Any) -> bool:
+    """Whether `inplace` is among the arguments given without a name, and true."""
+    if not any(value is True for value in args[1:]):
+        return False
+    place = _place_of_inplace(func)
+    return place is not None and len(args) > place and args[place] is True
+
+
+@cache
+def _place_of_inplace(func: Any) -> int | None:
+    try:
+        names = [*signature(func).parameters]
+    except (TypeError, ValueError):  # written in C++, and none of these takes it
+        return None
+    return names.index("inplace") if "inplace" in names else None
 
 
 def _out_of_place(func: Any, name: str) -> Any:
@@ -102,15 +141,19 @@ def _before(tensor: Tensor) -> Any:
     if not carries(tensor):
         return tensor
     # `.data` has a version counter of its own, and keeps the memory that `_into` takes away from the tensor.
-    now = tensor.data.clone() if tensor._is_view() else tensor.data
-    return pulled(now, lambda G: G, tensor)
+    return pulled(tensor.data if _takes_new_memory(tensor) else tensor.data.clone(), lambda G: G, tensor)
 
 
 def _into(tensor: Tensor, result: Tensor) -> Tensor:
     """`tensor`, holding `result` with its graph. What the operations before it remember is not overwritten."""
-    if not tensor._is_view():
+    if _takes_new_memory(tensor):
         tensor.data = torch.empty_like(tensor)
     return tensor.copy_(result)
+
+
+def _takes_new_memory(tensor: Tensor) -> bool:
+    """Part of a tensor cannot; nor what torch is going to copy, since it would copy what is new."""
+    return not tensor._is_view() and not copies()
 
 
 class Pulled(torch.autograd.Function):

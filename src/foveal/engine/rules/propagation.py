@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.rules.contributions import Operation
+from foveal.engine.rules.kept import kept
 from foveal.engine.rules.linear import LinearRule, same_sign
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, affine, convolution, dense, transposed_convolution
@@ -77,10 +78,11 @@ class Propagation(RulesMode):
         """y = W x + b with the rule for its backward."""
         if op.weight.requires_grad:
             raise _two_features("a layer whose weights are computed from the image")
-        before = x.detach()
+        before = kept(x)
         value = op.forward(before, op.weight, op.bias) if y is None else y
-        kept, lose, epsilon = value.detach(), self._ledger.lose, rule.stabilizer(value)
-        result = pulled(value, lambda G: rule.pullback(op, before, kept, G, lose, epsilon), x)
+        after, lose, epsilon = kept(value), self._ledger.lose, rule.stabilizer(value)
+        result = pulled(value, lambda G: rule.pullback(op, before, after, G, lose, epsilon), x)
+        self.kept.made(result, after)
         if not closed and y is None:
             self._open[result] = (x, op, rule)
         return result
@@ -101,7 +103,7 @@ class Propagation(RulesMode):
     def _scaled(self, x: Tensor, y: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """scale ⊙ x + shift on its own: each output has one input and its offset."""
         shape = [1, -1] + [1] * (x.ndim - 2)
-        scale, shift, kept, lose = scale.view(shape), shift.view(shape), y.detach(), self._ledger.lose
+        scale, shift, lose = scale.view(shape), shift.view(shape), self._ledger.lose
         if self._convolutions.kind == "epsilon":
             offset = shift
 
@@ -110,14 +112,16 @@ class Propagation(RulesMode):
                 return G * scale
 
             return pulled(y, pullback, x)
-        before = x.detach()
+        before, after = kept(x), kept(y)
 
         def pullback_same_sign(G: Tensor) -> Tensor:
-            part, rest = same_sign([before * scale, shift.expand_as(before)], kept, G)
+            part, rest = same_sign([before * scale, shift.expand_as(before)], after, G)
             lose(rest * shift)
             return part * scale
 
-        return pulled(y, pullback_same_sign, x)
+        result = pulled(y, pullback_same_sign, x)
+        self.kept.made(result, after)
+        return result
 
     def _layer_norm(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         _, shape, weight, bias, eps = _arguments(_LAYER_NORM, args, kwargs)
@@ -193,13 +197,15 @@ class Propagation(RulesMode):
         return self._offset(result, offset)
 
     def _sum(self, y: Tensor, a: Tensor, b: Tensor, first: float, second: float) -> Tensor:
-        kept, left, right = y.detach(), a.detach(), b.detach()
+        after, left, right = kept(y), kept(a), kept(b)
 
         def pullback(G: Tensor) -> tuple[Tensor, ...]:
-            gradients = same_sign([first * left, second * right], kept, G)
+            gradients = same_sign([first * left, second * right], after, G)
             return first * gradients[0], second * gradients[1]
 
-        return pulled(y, pullback, a, b)
+        result = pulled(y, pullback, a, b)
+        self.kept.made(result, after)
+        return result
 
     def _offset(self, y: Tensor, offset: Tensor | float) -> Tensor:
         lose = self._ledger.lose

@@ -89,7 +89,7 @@ def spec_text(target: str, spec: Mapping[str, Any]) -> str:
     """
     if spec.get("kind") == "neuron":
         place = spec.get("position")
-        return f"neuron:{spec['layer']}:{spec['channel']}" + (f":{place[0]},{place[1]}" if place else "")
+        return f"neuron:{spec['layer']}:{spec['channel']}" + (f":{','.join(map(str, place))}" if place else "")
     if spec.get("kind") == "group":
         name = f"{spec['name']}=" if spec["name"] else ""
         return f"group:{name}{_ranges(spec['classes'])}"

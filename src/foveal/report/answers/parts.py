@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
+from foveal.images.planes import planar, plane_note
 from foveal.report.answers.decision import asked_classes
 from foveal.report.answers.wire import MapAnswer, Wire, map_answer
 
@@ -58,7 +61,12 @@ class PartsAnswer(Wire):
 
 def parts_answer(found: Parts, i: int = 0) -> PartsAnswer:
     """Image i of the ranked parts."""
-    groups, geometry = found.groups, found.photos[i].geometry
+    groups, photo, lie = found.groups, found.photos[i], found.where.get(found.layer)
+
+    def drawn(k: int) -> MapAnswer:
+        cells, place = planar(groups.display[i, k].detach().cpu().float().numpy(), lie, photo.space)
+        return map_answer(torch.from_numpy(cells), photo.geometry, place)
+
     assert found.score is not None
     return PartsAnswer(
         target=found.target[i],
@@ -72,7 +80,7 @@ def parts_answer(found: Parts, i: int = 0) -> PartsAnswer:
                 activity=float(groups.scores[i, k]),
                 positions=float(groups.sizes[i, k]),
                 evidence=float(found.evidence[i, k]),
-                map=map_answer(groups.display[i, k], geometry, found.where.get(found.layer)),
+                map=drawn(k),
             )
             for k in range(found.count)
             if bool(groups.used[i, k])
@@ -82,6 +90,6 @@ def parts_answer(found: Parts, i: int = 0) -> PartsAnswer:
         remainder=float(found.remainder[i]),
         offset=float(found.offset[i]),
         coverage=found.coverage(i),
-        notes=list(found.notes),
+        notes=[*found.notes, *(plane_note(photo.space) if photo.values is not None else ())],
         seconds=found.seconds,
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
-from PIL import Image, UnidentifiedImageError
-
 from foveal.errors import ImageError, printable
-from foveal.storage.reading import DAMAGE, reason
+from foveal.images.bounds import at_most
 from foveal.webapp.asks.library import photo_entry
-from foveal.webapp.photos import FORMATS, opened
 
 if TYPE_CHECKING:
     from foveal.report.answers.library import PhotoEntry
@@ -23,20 +21,11 @@ def uploaded(studio: Studio, data: bytes, name: str) -> PhotoEntry:
 
     Raises:
         ImageError: for what is no image, or has too many pixels.
+        MissingExtra: for a kind of file whose library is not installed.
     """
     name = printable(name)[:200] or "photo"
-    too_large = ImageError(f"{name} has more than the {MOST_PIXELS:,} pixels that the studio takes: make it smaller")
     try:
-        with opened(data) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise too_large
-            picture.load()
-            return photo_entry(studio.photos.add(picture, name, data=data, source=repr(f"path/to/{name}")))
-    except ImageError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise too_large from error
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is no image that the studio reads: choose one of {', '.join(FORMATS)}") from error
-    except DAMAGE as error:
-        raise ImageError(f"{name} could not be read: {reason(error)}; choose another") from error
+        with at_most(MOST_PIXELS):
+            return photo_entry(studio.photos.add(BytesIO(data), name, data=data, source=repr(f"path/to/{name}")))
+    except ImageError as error:
+        raise ImageError(f"The studio cannot read {name}: {error}") from error

@@ -1,5 +1,6 @@
 // Photos, or a folder of them, to compare with.
 import { addPhotos, uploadProblem } from "../../app/drop";
+import { ACCEPTED } from "../../app/folder";
 import { transport } from "../../state/store";
 
 export function AddPhotos() {
@@ -9,7 +10,7 @@ export function AddPhotos() {
     <div class="controls">
       <label class="button">
         Add photos …
-        <input type="file" accept="image/*" multiple class="spoken" onChange={add} />
+        <input type="file" accept={ACCEPTED} multiple class="spoken" onChange={add} />
       </label>
       <label class="button">
         Add a folder …
