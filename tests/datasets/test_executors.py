@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from foveal.datasets.deaths import KILLED, culprit
 from foveal.datasets.parts import sealed_parts, write_part
 from foveal.datasets.plan import Plan
-from foveal.datasets.processes import KILLED, Workers
-from foveal.datasets.search import culprit
+from foveal.datasets.processes import Workers
 from foveal.datasets.shard import Task, sizes
 from foveal.errors import FovealError, ResultError
 from tests.datasets.work import LAYOUT, Make, Means, done, drawn, parts, tasks, work

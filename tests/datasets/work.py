@@ -31,16 +31,21 @@ class Means:
     Attributes:
         seconds: that each batch takes.
         deadly: kills the process, where it is in the name of a picture.
+        once: kills it as long as there is a file of this name, which goes.
     """
 
     seconds: float = 0.0
     deadly: str = ""
+    once: str = ""
 
     def read(self, path: Path) -> Any:
         return np.asarray(decode_file(path).image, np.float32)
 
     def rows(self, items: Sequence[Item], pictures: Sequence[Any]) -> list[Row]:
         if self.deadly and any(self.deadly in item.uri for item in items):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.once and Path(self.once).exists():
+            Path(self.once).unlink()
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(self.seconds)
         total = float(sum(picture.mean() for picture in pictures))  # tells which pictures were one batch

@@ -40,6 +40,12 @@ def run(
     workers: Annotated[
         int, typer.Option("--workers", "-j", min=0, metavar="N", help="Processes that work at once; 0: this one alone.")
     ] = 0,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray", metavar="ADDRESS", help="A Ray cluster whose CPUs are the workers: its address, or local."
+        ),
+    ] = None,
     part: Annotated[
         str | None,
         typer.Option("--part", metavar="K/N", help="Do only the K-th of N equal parts, such as 3/100."),
@@ -100,7 +106,7 @@ def run(
             work.done(done, total, resumes=True)
 
         result = explained(
-            asked, given[0] if len(given) == 1 else given, output.out, workers=workers, threads=threads,
+            asked, given[0] if len(given) == 1 else given, output.out, workers=workers, ray=ray, threads=threads,
             batch=batch, part=number, bits="float32" if float32 else "float16", progress=moved,
         )  # fmt: skip
     sheets = _drawn(result, output.out)

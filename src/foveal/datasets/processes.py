@@ -19,13 +19,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, Literal
 
+from foveal.datasets.deaths import Deaths
 from foveal.datasets.local import ShardStep, torch_threads
 from foveal.datasets.parts import Sealed
-from foveal.datasets.search import culprit
 from foveal.datasets.shard import ShardWork, Task
 from foveal.errors import FovealError, counted
 from foveal.storage.reading import DAMAGE, reason
@@ -36,10 +36,8 @@ if TYPE_CHECKING:
 
     from foveal.datasets.plan import Item
 
-TWICE = 2
-SEARCHES = 3
-"""Times that a shard may kill its workers without one of its pictures being at fault, before that is an error."""
-KILLED = "the process that explained it was killed by it, twice: too large for the memory, or a fault in a library"
+STILLBORN = 3
+"""Workers that may be killed while they load the network, before that is an error."""
 GUARD = (
     "a script that starts workers must do so below `if __name__ == '__main__':`, because each of them imports it; "
     "in a notebook, networks must come from a module"
@@ -104,8 +102,7 @@ class Workers:
     work: ShardWork
     count: int
     moved: Callable[[ShardStep], None]
-    _deaths: dict[int, int] = field(default_factory=dict)
-    _searches: dict[int, int] = field(default_factory=dict)
+    _deaths: Deaths = field(default_factory=Deaths)
     _stillborn: int = 0
 
     def each(self, tasks: Sequence[Task]) -> Iterator[Sealed]:
@@ -114,7 +111,7 @@ class Workers:
         Raises:
             FovealError: where the work cannot begin, a part cannot be written, or workers end for no reason.
         """
-        content = _pickled(self.work)
+        content = pickled(self.work)
         waiting, busy = deque(tasks), dict[Any, _Busy]()
         try:
             while waiting or busy:
@@ -153,7 +150,7 @@ class Workers:
     def _unbegun(self, task: Task) -> Task:
         """The shard of a worker that was killed while it loaded the network."""
         self._stillborn += 1
-        if self._stillborn > SEARCHES:
+        if self._stillborn > STILLBORN:
             raise FovealError(
                 f"{counted(self._stillborn, 'worker')} were killed while they loaded the network: give fewer workers, "
                 "if the memory is what is short."
@@ -161,24 +158,8 @@ class Workers:
         return task
 
     def _again(self, task: Task, content: bytes) -> Task:
-        """The shard of a worker that has ended; without the picture that ended it, once it was two."""
-        deaths = self._deaths[task.shard] = self._deaths.get(task.shard, 0) + 1
-        if deaths < TWICE:
-            return task
-        left = [item for item in task.items if item.id not in task.hopeless]
         with _Tries(content, task.shard) as tries:
-            guilty = culprit(left, tries.kill)
-        if guilty is not None:
-            return replace(task, hopeless={**task.hopeless, guilty.id: KILLED})
-        searches = self._searches[task.shard] = self._searches.get(task.shard, 0) + 1
-        if searches == SEARCHES:
-            first, last = task.items[0], task.items[-1]
-            raise FovealError(
-                f"The process that explains images {first.id} to {last.id} ({first.uri} to {last.uri}) was killed "
-                f"{counted(deaths, 'time')}, and no image alone does it: give fewer workers or a smaller batch, if "
-                "the memory is what is short."
-            )
-        return task
+            return self._deaths.again(task, tries.kill)
 
 
 class _Tries:
@@ -210,7 +191,8 @@ class _Tries:
         return False
 
 
-def _pickled(work: ShardWork) -> bytes:
+def pickled(work: ShardWork) -> bytes:
+    """The work as bytes that other processes read. Raises FovealError where it cannot travel."""
     try:
         return pickle.dumps(work)
     except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
@@ -250,7 +232,7 @@ def _serve(pipe: Connection, content: bytes) -> None:
     sys.stdout = sys.stderr  # that of the driver is for results
     with suppress(EOFError, BrokenPipeError):
         try:
-            _work(pipe, _unpickled(content))
+            _work(pipe, unpickled(content))
         except (EOFError, BrokenPipeError):  # the driver has ended
             raise
         except Exception as error:  # noqa: BLE001 - the driver raises it
@@ -270,7 +252,8 @@ def _work(pipe: Connection, work: ShardWork) -> None:
                 pipe.send(("sealed", work.do(explainer, task, lambda done: pipe.send(("rows", done)))))
 
 
-def _unpickled(content: bytes) -> ShardWork:
+def unpickled(content: bytes) -> ShardWork:
+    """The work that was sent. Raises FovealError where this process does not know what it is made of."""
     try:
         work: ShardWork = pickle.loads(content)
     except (*DAMAGE, ImportError) as error:

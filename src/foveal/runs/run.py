@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -67,6 +67,7 @@ def run(
     scales: Sequence[float] = (1.0,),
     audit: bool = False,
     workers: int = 0,
+    ray: str | None = None,
     threads: int = 1,
     batch: int = 8,
     shard: int = 0,
@@ -98,6 +99,8 @@ def run(
         audit: also a deletion test of each map, as `foveal.audit` makes them; takes some 14 forward passes a picture.
         workers: processes that work at once; 0 works in this one. They start anew and import the script that calls
             this, so it must call it below `if __name__ == "__main__":`.
+        ray: the address of a Ray cluster, as `ray.init` takes it, on which so many `workers` work, one CPU each;
+            "local" starts one on this machine. Pictures and `out` must have the same paths on every machine.
         threads: of torch in each process; more threads may change the last digits.
         batch: pictures that go through the network together.
         shard: pictures in each part; 0 chooses by the size of the data set.
@@ -118,14 +121,15 @@ def run(
     given, own = asked_target(target)
     question = RunQuestion(network, name, chosen, given, layer, resolution, tuple(scales), own, audit)
     return explained(
-        question, images, Path(out), workers=workers, threads=threads, batch=batch, shard=shard, part=part, bits=maps,
-        progress=progress,
+        question, images, Path(out), workers=workers, ray=ray, threads=threads, batch=batch, shard=shard, part=part,
+        bits=maps, progress=progress,
     )  # fmt: skip
 
 
 def explained(
-    question: RunQuestion, images: DataSet, out: Path, *, workers: int = 0, threads: int = 1, batch: int = 8,
-    shard: int = 0, part: Sequence[int] | None = None, bits: str = "float16", progress: Progress | None = None,
+    question: RunQuestion, images: DataSet, out: Path, *, workers: int = 0, ray: str | None = None, threads: int = 1,
+    batch: int = 8, shard: int = 0, part: Sequence[int] | None = None, bits: str = "float16",
+    progress: Progress | None = None,
 ) -> Run:  # fmt: skip
     """`run` of what is asked already."""
     began = time.perf_counter()
@@ -153,14 +157,14 @@ def explained(
         question = replace(question, notes=now.notes)
         tasks = [Task(shard, plan.items(shard)) for shard in plan.slice(number, count)]
         work = ShardWork(Start(question), plan.root, out, now.of, now.layout, batch, threads)
-        done = _worked(work, plan, tasks, workers, progress)
+        done = _worked(work, plan, tasks, workers, ray, progress)
         clear(out)
         record.end(out, done, time.perf_counter() - began)
     return Run.load(out)
 
 
 def _worked(
-    work: ShardWork, plan: Plan, tasks: Sequence[Task], workers: int, progress: Progress | None
+    work: ShardWork, plan: Plan, tasks: Sequence[Task], workers: int, ray: str | None, progress: Progress | None
 ) -> list[Sealed]:
     """The parts that these tasks are about, once all of them are sealed."""
     sealed = sealed_parts(work.folder, work.of, {**sizes([Task(k, plan.items(k)) for k in range(plan.shards)])})
@@ -178,7 +182,7 @@ def _worked(
         tell()
 
     tell()
-    each: Iterator[Sealed] = Workers(work, workers, moved).each(left) if workers else work_here(work, left, moved)
+    each = _executed(work, left, workers, ray, moved)
     try:
         with closing(cast("Any", each)):
             for part in each:
@@ -191,6 +195,17 @@ def _worked(
             f"interrupted: {kept:,} of {total:,} images are done in {os.fspath(work.folder)!r}; the same call goes on"
         ) from None
     return [*mine.values()]
+
+
+def _executed(
+    work: ShardWork, tasks: Sequence[Task], workers: int, ray: str | None, moved: Callable[[ShardStep], None]
+) -> Iterator[Sealed]:
+    """Each part, made by whoever is to make it."""
+    if ray is not None:
+        from foveal.datasets.on_ray import RayWorkers
+
+        return RayWorkers(work, max(1, workers), moved, ray).each(tasks)
+    return Workers(work, workers, moved).each(tasks) if workers else work_here(work, tasks, moved)
 
 
 def _network(
