@@ -164,7 +164,7 @@ def test_a_dicom_without_pixels_says_so(tmp_path: Path) -> None:
     del data.PixelData
     data.Modality = "SR"
     data.save_as(tmp_path / "a.dcm")
-    with pytest.raises(ImageError, match=r"no pixels \(modality SR\)"):
+    with pytest.raises(ImageError, match=r"no pixels \(modality 'SR'\)"):
         seen(tmp_path / "a.dcm", GRAY)
 
 

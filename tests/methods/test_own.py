@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,8 @@ three = 3
 """
 
 
-def test_code_in_a_file(tmp_path: Path) -> None:
+def test_code_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     file = tmp_path / "my.py"
     file.write_text(CODE)
     model = tiny()
@@ -253,7 +255,8 @@ def test_code_in_a_file(tmp_path: Path) -> None:
     assert find_method(f"{file}:named").name == "my-cam"
     assert find_method(f"{file}:mine") == find_method(f"{file}:mine")  # the file runs once
     file.write_text(CODE.replace("power=1", "power=7"))
-    assert find_method(f"{file}:mine").options == {"power": 7}
+    assert find_method(f"{file}:mine").options == {"power": 7}  # of the same size, within the same second
+    assert [*tmp_path.iterdir()] == [file]
     table = foveal.measure(model, X, 1, explanations=f"{file}:mine", metrics="sensitivity", baseline_maps=False)
     assert list(table.values) == ["mine"]
     with pytest.raises(MethodError, match=r"broken failed .* AttributeError: .*my\.py, line 8"):

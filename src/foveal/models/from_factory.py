@@ -11,6 +11,7 @@ import traceback
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import partial
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
 
 _LIBRARY = re.compile(r"site-packages|^<|lib/python\d")
@@ -122,6 +123,8 @@ def _import_file(path: Path, what: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ModelError(f"Cannot load {what} from {path}: it is not a Python file.")
+    if isinstance(spec.loader, SourceFileLoader):
+        spec.loader = _AsWritten(name, str(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up there
     try:
@@ -132,6 +135,16 @@ def _import_file(path: Path, what: str) -> ModuleType:
             raise
         raise _failed(f"running {path}", error) from error
     return module
+
+
+class _AsWritten(SourceFileLoader):
+    """Runs what is in the file now, and leaves no compiled copy beside it.
+
+    Python takes a compiled copy for current where the file has the same size and was changed within the same second.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _attribute(module: ModuleType, name: str, spec: str) -> object:

@@ -66,7 +66,8 @@ class KeptTensors:
 
 
 def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+    """Of which memory it is a view: by its storage, since not every kind of tensor has an address."""
+    return tensor.untyped_storage()._cdata
 
 
 _RUNNING: ContextVar[KeptTensors] = ContextVar("kept tensors of the forward that runs")
