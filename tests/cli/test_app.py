@@ -168,7 +168,8 @@ def test_json_is_all_that_standard_output_holds(photo: Path, tmp_path: Path) -> 
         assert answer["predicted"]["class"] == answer["target"] or answer["target"] == "no decision"
         at_input = METHODS[answer["method"]].place == "input"
         assert at_input or answer["layers"][0]["stage"]["shape"] == [2, 6, 6]
-        assert answer["layer_chosen"] == "the last stage before the decision"
+        chosen = "where this method makes its map" if at_input else "the last stage before the decision"
+        assert answer["layer_chosen"] == chosen
     assert Path(answers[0]["files"][0]).name == "sheet.png"
 
 

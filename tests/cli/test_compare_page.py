@@ -27,7 +27,7 @@ def test_maps_stand_on_the_page_before_the_first_number(
     words += ["--methods", "gradcam,layercam", "--out", str(tmp_path / "out")]
     seen: dict[str, list[tuple[int, int, int]]] = {"0.png": [], "1.png": []}
 
-    def looked(row: Mapping[str, Any]) -> None:
+    def looked(row: Mapping[str, Any], **rest: object) -> None:
         seen[Path(row["picture"]).name].append(found())
 
     def found() -> tuple[int, int, int]:

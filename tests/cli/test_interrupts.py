@@ -28,7 +28,7 @@ def test_in_the_first_seconds(seconds: float, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
-    assert said.count(b"interrupted") == 1 and b"Traceback" not in said and b"Error" not in said
+    assert said.count(b"foveal: interrupted") == 1 and b"Traceback" not in said and b"Error" not in said
 
 
 def test_what_a_library_makes_of_it(tmp_path: Path) -> None:

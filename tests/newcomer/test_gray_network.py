@@ -87,7 +87,7 @@ def test_a_figure_on_the_command_line(task: tuple[str, ...], folder: Path) -> No
         assert row["score"] == pytest.approx(float(logit), abs=1e-4)
         assert row["probability"] == (pytest.approx(float(logit.sigmoid()), abs=1e-4) if task else None)
     assert (
-        "note: preprocessing: images are scaled to 16×16 pixels, whatever their proportions, gray, mean 0.5, std 0.25"
+        "note: preprocessing: images are scaled to 16×16 pixels, whatever their proportions, gray; mean 0.5; std 0.25"
         in done.stderr
     )
     unknown = "as a logit, pneumonia where it is above 0 and not pneumonia below"
