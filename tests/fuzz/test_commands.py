@@ -16,7 +16,7 @@ from foveal.errors import printable_lines
 from foveal.synthetic import Split
 from tests.fuzz.mutation import draw, limit, mutations
 
-COUNT, SHARES = mutations(1000), 10
+COUNT, SHARES = mutations(400), 10
 
 FILES = (
     "a.png",
