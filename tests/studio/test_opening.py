@@ -191,7 +191,7 @@ def test_an_upload_in_the_browser(studio_server: StudioServer, page: Page) -> No
     shown(page)
     chooser = page.locator("input[type=file]").first
     chooser.set_input_files({"name": "<b>no</b>.png", "mimeType": "image/png", "buffer": b"nothing"})
-    expect(page.get_by_text(re.compile("<b>no</b>.png is no image"))).to_be_visible()
+    expect(page.get_by_text(re.compile("cannot read <b>no</b>.png"))).to_be_visible()
 
 
 def test_a_stopped_studio_says_so(studio: Studio, browser: Browser) -> None:
