@@ -67,7 +67,8 @@ class KeptTensors:
 
 def _memory(tensor: Tensor) -> int:
     """Of which memory it is a view: by its storage, since not every kind of tensor has an address."""
-    return tensor.untyped_storage()._cdata
+    storage: int = tensor.untyped_storage()._cdata
+    return storage
 
 
 _RUNNING: ContextVar[KeptTensors] = ContextVar("kept tensors of the forward that runs")
