@@ -25,33 +25,35 @@ def matrix(op: Operation, x: Tensor) -> Tensor:
     return op.forward(units, op.weight, None).flatten(1).T
 
 
-def share_of(parts: list[float], i: int, sign: int) -> float:
-    """Part i's share of those of one sign; of those of the other where there is none."""
-    mine = [part for part in parts if part * sign > 0]
+def shares_of(parts: list[float], sign: int) -> list[float]:
+    """The parts' shares of those of one sign; of those of the other where there is none."""
+    mine = sum(part for part in parts if part * sign > 0)
     if not mine:
-        return parts[i] / sum(parts) if sum(parts) else 0.0
-    return parts[i] / sum(mine) if parts[i] * sign > 0 else 0.0
+        total = sum(parts)
+        return [part / total if total else 0.0 for part in parts]
+    return [part / mine if part * sign > 0 else 0.0 for part in parts]
 
 
 def relevance_slowly(rule: LinearRule, W: Tensor, b: Tensor, x: Tensor, R: Tensor) -> Tensor:
     """R_i for one image, output after output."""
-    y = W @ x + b
-    arrived = torch.zeros_like(x)
-    size = y.abs().mean()
-    for j in range(len(y)):
-        parts = [*(W[j] * x).tolist(), float(b[j])]
-        for i, part in enumerate(parts[:-1]):
-            if rule.kind == "epsilon":
-                share = part / (float(y[j]) + EPSILON * float(size) * (1 if y[j] >= 0 else -1))
-            elif rule.kind == "zplus":
-                share = share_of(parts, i, 1)
-            elif rule.kind == "alphabeta":
-                share = rule.alpha * share_of(parts, i, 1) - (rule.alpha - 1) * share_of(parts, i, -1)
-            else:
-                mine = [p if p * float(y[j]) > 0 else 0.0 for p in parts]
-                share = (part + rule.gamma * mine[i]) / (float(y[j]) + rule.gamma * sum(mine))
-            arrived[i] += share * R[j]
-    return arrived
+    outputs = (W @ x + b).tolist()
+    arrived = [0.0] * len(x)
+    size = sum(map(abs, outputs)) / len(outputs)
+    for y, row, bias, relevance in zip(outputs, W, b.tolist(), R.tolist(), strict=True):
+        parts = [*(row * x).tolist(), bias]
+        if rule.kind == "epsilon":
+            shares = [part / (y + EPSILON * size * (1 if y >= 0 else -1)) for part in parts]
+        elif rule.kind == "zplus":
+            shares = shares_of(parts, 1)
+        elif rule.kind == "alphabeta":
+            both = zip(shares_of(parts, 1), shares_of(parts, -1), strict=True)
+            shares = [rule.alpha * up - (rule.alpha - 1) * down for up, down in both]
+        else:
+            mine = [part if part * y > 0 else 0.0 for part in parts]
+            whole = y + rule.gamma * sum(mine)
+            shares = [(part + rule.gamma * own) / whole for part, own in zip(parts, mine, strict=True)]
+        arrived = [got + share * relevance for got, share in zip(arrived, shares[:-1], strict=True)]
+    return torch.tensor(arrived, dtype=x.dtype)
 
 
 OPERATIONS = {
