@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import foveal
 from foveal.engine.rules.kept import KeptTensors
+from foveal.errors import FovealError
 
 METHODS = ("lrp-epsilon", "lrp-gamma", "lrp-zplus", "lrp-alphabeta", "excitationbp", "guidedbackprop", "deeplift",
            "integratedgradients", "inputxgradient")  # fmt: skip
@@ -122,6 +123,29 @@ def test_the_third_place_of_a_norm_is_not_in_place() -> None:
     x = torch.randn(1, 3, 12, 12)
     why = foveal.explain(Overwriting(lengths, in_place=False).eval(), x, 1, method="deeplift", task="classes")
     assert bool(why.map.abs().sum() > 0)
+
+
+@pytest.mark.parametrize("method", ["lrp-epsilon", "deeplift", "guidedbackprop", "deconvnet"])
+def test_what_is_written_into_may_be_given_by_name(method: str) -> None:
+    def by_name(net: Overwriting, x: Tensor) -> Tensor:
+        return net.c(F.relu(input=x, inplace=net.in_place))  # type: ignore[no-any-return]
+
+    x = torch.randn(1, 3, 12, 12, generator=torch.Generator().manual_seed(1))
+    nets = [Overwriting(by_name, in_place=way).eval() for way in (False, True)]
+    plain, changed = (foveal.explain(net, x, 1, method=method, task="classes").map for net in nets)
+    assert torch.allclose(plain, changed, rtol=1e-4, atol=1e-5 * float(plain.abs().max()))
+
+
+@pytest.mark.parametrize("method", ["lrp-epsilon", "deeplift"])
+def test_a_result_given_as_an_argument_is_refused_as_by_torch(method: str) -> None:
+    def into(net: Overwriting, x: Tensor) -> Tensor:
+        y = net.b(x)
+        return net.c(torch.mul(x, y, out=torch.empty_like(y)) + x)  # type: ignore[no-any-return]
+
+    with pytest.raises(FovealError, match="out="):
+        foveal.explain(
+            Overwriting(into, in_place=True).eval(), torch.randn(1, 3, 12, 12), 1, method=method, task="classes"
+        )
 
 
 def test_memory_is_shared_until_it_is_written_into() -> None:

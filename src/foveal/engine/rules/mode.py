@@ -77,6 +77,10 @@ class RulesMode(TorchFunctionMode):
         if written is None:
             self.kept.used(args, kwargs)
             return (handler or _plainly)(func, args, kwargs)
+        if kwargs.get("out") is not None:
+            return func(*args, **kwargs)  # refused by torch, as without rules
+        if not args:
+            args, kwargs = (written,), {key: value for key, value in kwargs.items() if key != "input"}
         if handler is None or name == "__setitem__" or (self.in_place and not args[0]._is_view()):
             self.kept.before_writing(plain_name(name), written)
             self.kept.used(args[1:], kwargs)
