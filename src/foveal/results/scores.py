@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from foveal.errors import MissingExtra, ResultError
+from foveal.errors import ResultError
 from foveal.metrics.metric import sign_of
 from foveal.metrics.paired import LEVEL, PairedComparison, compare_pairs, differences, images_needed, sign_flip_p
 from foveal.metrics.statistics import Summary, holm, ranked, summary
+from foveal.results.data_frame import data_frame
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.score_table import (
     DAGGER,
@@ -288,13 +289,7 @@ class Scores(Result):
         Raises:
             MissingExtra: where pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingExtra(
-                "to_pandas() needs pandas, which is not installed: pip install 'foveal[pandas]'; to_csv() needs nothing"
-            ) from error
-        return pandas.DataFrame(list(self.rows()), columns=[*ROW, *self.metrics])
+        return data_frame(self.rows(), [*ROW, *self.metrics], instead="; to_csv() needs nothing")
 
     def _tables(self, metrics: Sequence[str] | None, pairs: bool, by: str | None) -> list[TypesetTable]:
         columns = tuple(metrics or self.metrics)

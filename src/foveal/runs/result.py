@@ -14,9 +14,10 @@ import torch
 
 from foveal.datasets.parts import part_files
 from foveal.datasets.plan import PLAN
-from foveal.errors import MissingExtra, ResultError, counted
+from foveal.errors import ResultError, counted
 from foveal.images import Photo, Preprocessing, load_images
 from foveal.results import Explanation
+from foveal.results.data_frame import data_frame
 from foveal.results.result import Result, check_kind, checked_index, finite
 from foveal.runs.record import FORMAT, RunManifest, plain_content
 from foveal.runs.table import class_rows, read_maps, read_table
@@ -157,13 +158,7 @@ class Run(Result):
         Raises:
             MissingExtra: where pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingExtra(
-                "to_pandas() needs pandas, which is not installed: pip install 'foveal[pandas]'"
-            ) from error
-        return pandas.DataFrame(dict(self.table))
+        return data_frame(dict(self.table))
 
     def figure(self, kind: str = "sheet", *, side: int = 160) -> Image.Image:
         """The run in one picture.
