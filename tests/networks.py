@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import math
+from collections.abc import Collection
+from functools import cache
 from typing import Any
 
 import torch
@@ -32,18 +36,55 @@ SMOOTH = {"mobilenet_v3_small", "efficientnet_b0", "convnext_tiny"}
 def architecture(name: str, seed: int = 0) -> nn.Module:
     """A torchvision network with random weights and statistics, so that nothing in it is trivially zero or one.
 
-    VGG's dense layers are narrower here: half a gigabyte of them would be copied and compared in test after test.
+    It has every layer of the published one and a quarter of its channels: what is tested is how layers are put
+    together, in hundreds of tests. Trained ones are whole (`tests.real_networks`).
     """
+    built = copy.deepcopy(_architecture(name, seed))
+    torch.manual_seed(seed)
+    return built
+
+
+@cache
+def _architecture(name: str, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     options: dict[str, Any] = {"init_weights": True} if name in ("inception_v3", "googlenet") else {}
-    torchvision = import_torchvision()
-    model: Any = getattr(torchvision.models, name)(weights=None, **options)
-    if name.startswith("vgg"):
-        wide = model.classifier[0].in_features
-        model.classifier[0], model.classifier[3] = nn.Linear(wide, 256), nn.Linear(256, 256)
-        model.classifier[6] = nn.Linear(256, 1000)
-    built: nn.Module = awake(model).eval()
-    return built
+    whole: Any = getattr(import_torchvision().models, name)(weights=None, **options)
+    if name.startswith("vgg"):  # nine tenths of its weights
+        wide = whole.classifier[0].in_features
+        whole.classifier[0], whole.classifier[3] = nn.Linear(wide, 1024), nn.Linear(1024, 1024)
+        whole.classifier[6] = nn.Linear(1024, 1000)
+    return awake(narrowed(whole)).eval()
+
+
+def narrowed(model: nn.Module, share: int = 4, spared: Collection[int] = (1, 3, 1000)) -> nn.Module:
+    """The same network with one of `share` channels each; the weights that are left keep the size of what comes out.
+
+    Args:
+        spared: counts that stay, of colors and classes.
+    """
+
+    def fewer(channels: int) -> int:
+        return channels if channels in spared else math.ceil(channels / share)
+
+    for module in model.modules():
+        for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is None or tensor.ndim == 0:
+                continue
+            left = tensor.detach()[: fewer(len(tensor))]
+            if isinstance(module, nn.Conv2d | nn.Linear) and name == "weight":
+                left = left[:, : fewer(tensor.shape[1])] * math.sqrt(tensor.shape[1] / fewer(tensor.shape[1]))
+            setattr(module, name, nn.Parameter(left.clone()) if name in module._parameters else left.clone())
+        if isinstance(module, nn.Conv2d):
+            if module.groups == module.in_channels:
+                module.groups = fewer(module.groups)
+            module.in_channels, module.out_channels = fewer(module.in_channels), fewer(module.out_channels)
+        elif isinstance(module, nn.Linear):
+            module.in_features, module.out_features = fewer(module.in_features), fewer(module.out_features)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.num_features = fewer(module.num_features)
+        elif isinstance(module, nn.LayerNorm):
+            module.normalized_shape = tuple(map(fewer, module.normalized_shape))
+    return model
 
 
 def awake(model: nn.Module) -> nn.Module:

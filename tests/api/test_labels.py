@@ -94,7 +94,7 @@ def test_one_forward_and_a_backward_a_label() -> None:
     """14 labels of a DenseNet-121: one forward of the images, and 14 backwards that end at the layer."""
     import_torchvision()
     net: Any = architecture("densenet121")
-    net.classifier = nn.Linear(1024, 14)
+    net.classifier = nn.Linear(net.classifier.in_features, 14)
     x, names = torch.randn(2, 3, 64, 64), [f"finding {k}" for k in range(14)]
     foveal.explain(net, x, 0, task="labels")  # the network is traced once, whatever is explained
     counted = Counted(net, net.features)
@@ -210,7 +210,7 @@ def test_a_result_brings_its_names() -> None:
 def test_a_regression_by_resnet18() -> None:
     import_torchvision()
     net: Any = architecture("resnet18")
-    net.fc = nn.Linear(512, 1)
+    net.fc = nn.Linear(net.fc.in_features, 1)
     x = torch.randn(1, 3, 96, 96)
     y = float(net(x).detach())
     up = foveal.explain(net, x, Value(reference=y - 1), method="hirescam")

@@ -158,15 +158,19 @@ def test_many_pictures_go_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         ("convnext_tiny", "classifier.2.input"),
     ],
 )
-def test_the_embedding_of_classifiers_is_what_goes_into_the_last_layer(name: str, site: str, no_trace: NoTrace) -> None:
+def test_the_embedding_of_classifiers_is_what_goes_into_the_last_layer(
+    name: str, site: str, no_trace: NoTrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tests.networks import ARCHITECTURES, architecture
 
+    monkeypatch.setattr("foveal.methods.correspondence.WIDEST", 100)
     model = architecture(name)
     x = torch.randn(2, 3, ARCHITECTURES[name], ARCHITECTURES[name])
     with no_trace(model):
         pair = foveal.match(model, x[:1], x)
     assert pair.embedding == site
-    assert any("lines between positions were left out" in note for note in pair.notes) == (name == "convnext_tiny")
+    left_out = any("lines between positions were left out" in note for note in pair.notes)
+    assert left_out == (name in ("vgg11_bn", "convnext_tiny"))  # 256 and 192 numbers behind something that is no mean
     assert any(f"the input of {site.removesuffix('.input')}" in note for note in pair.notes)
     assert float(pair.similarity[0, 0]) == pytest.approx(1, abs=1e-4)
     assert float(pair.similarity[0, 1]) <= 1 + 1e-4  # of a random network, the same embedding but for rounding
