@@ -20,7 +20,8 @@ from foveal.featurevis.schedule import FeatureTask, Schedule, ScheduleStep
 from foveal.images import Batch
 from foveal.models.model import Model, state_notes
 from foveal.results.facet import Facet
-from foveal.results.feature_images import FeatureImage, FeatureImages
+from foveal.results.feature_image import FeatureImage
+from foveal.results.feature_images import FeatureImages
 from foveal.results.provenance import versions
 from foveal.storage.checkpoint import going_on, load_state, save_state
 from foveal.storage.fingerprint import fingerprint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,11 +17,50 @@ from foveal.featurevis.normalization import Normalization
 from foveal.images import load_images
 from foveal.models.model import Model, as_model, placed, weight_of
 from foveal.render.feature_images import as_picture
-from foveal.results.feature_images import FeatureImages, Transfer, TransferScore, nearest_target
+from foveal.results.feature_images import FeatureImages, nearest_target
 from foveal.targets.class_scores import class_head, first_head
 
 if TYPE_CHECKING:
     from foveal.images import Preprocessing
+
+
+@dataclass(frozen=True)
+class TransferScore:
+    """One class, and how probable the network takes it to be."""
+
+    label: str
+    index: int
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """Feature images seen by a network that had no part in making them.
+
+    Attributes:
+        model, layer: of that network.
+        retrieved: for each feature image, the facet whose photos it is most like there.
+        facets: which it is meant to be.
+        fit: cosine with its own facet's features there.
+    """
+
+    model: str
+    layer: str
+    retrieved: tuple[int, ...]
+    facets: tuple[int, ...]
+    fit: tuple[float, ...]
+
+    @property
+    def share(self) -> float:
+        """Of feature images that are most like their own facet."""
+        own = [a == b for a, b in zip(self.retrieved, self.facets, strict=True)]
+        return float(torch.tensor(own).double().mean())
+
+    def __str__(self) -> str:
+        share = f"{100 * self.share:.0f} % of {len(self.facets)} feature images"
+        return f"{self.model} at {self.layer}: {share} are nearest to their own facet"
+
+    __repr__ = __str__
 
 
 def shown_to(

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from foveal.errors import ResultError
-from foveal.render.overlay import resized
 from foveal.render.tree_words import count
 from foveal.results.facet import Facet
+from foveal.results.feature_image import TENSORS, FeatureImage
 from foveal.results.result import Result, check_kind, checked_index, finite
 from foveal.results.storage import read_photo, write_photo
 from foveal.similarity.plane import places
@@ -23,7 +23,7 @@ from foveal.storage.naming import plain_name
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jaxtyping import Float, Int, UInt8
+    from jaxtyping import Float
     from PIL import Image
 
     from foveal.images import Photo
@@ -31,120 +31,7 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 ARRAYS = "feature_images.npz"
-SIDE = 320  # pixels of one image in a notebook
 SHOWN = 36  # images of single units in a notebook
-TENSORS = ("image", "channels", "target", "attained", "before")
-
-
-@dataclass(frozen=True, eq=False)
-class FeatureImage:
-    """One image, and how well it does what it is meant to.
-
-    Attributes:
-        image: (c, h, w) in 0..1; red, green, blue, or gray.
-        name: "facet 2 at layer4", or the unit.
-        layer: whose features were looked at.
-        facet: which, from 0; None for single units.
-        seed: which of several of the same kind.
-        channels: (s,), the informative ones, strongest first; none for units.
-        target: (c,), pooled features of the facet; None for units.
-        attained: (c,), of the image. before: (c,), of what it began with.
-        loss: the objective. step: when this image was found.
-        curve: (step, objective without random views) on the way.
-        snapshots: (step, image as (c, h, w) uint8) on the way.
-    """
-
-    image: Float[Tensor, "c h w"]
-    name: str
-    layer: str
-    facet: int | None
-    seed: int
-    channels: Int[Tensor, " s"]
-    target: Float[Tensor, " c"] | None
-    attained: Float[Tensor, " c"]
-    before: Float[Tensor, " c"]
-    loss: float
-    step: int
-    curve: tuple[tuple[int, float], ...]
-    snapshots: tuple[tuple[int, UInt8[Tensor, "c h w"]], ...]
-
-    @property
-    def gain(self) -> float:
-        """⟨u_c / a_c⟩ over the informative channels: above 1, it excites them more than the photos do."""
-        a = self._target[self.channels]
-        kept = a.abs() > 0
-        return float((self.attained[self.channels][kept] / a[kept]).mean())
-
-    @property
-    def fit(self) -> float:
-        """cos(u, a) over all channels."""
-        return float(functional.cosine_similarity(self.attained, self._target, dim=0))
-
-    @property
-    def fit_before(self) -> float:
-        """The same of what it began with."""
-        return float(functional.cosine_similarity(self.before, self._target, dim=0))
-
-    @property
-    def error(self) -> float:
-        """‖u − a‖ / ‖a‖ over all channels. What is exaggerated counts, too."""
-        return float((self.attained - self._target).norm() / self._target.norm())
-
-    @property
-    def recall(self) -> float:
-        """The share of the informative channels among as many strongest ones of the image; meant for rule top_mean."""
-        strongest = self.attained.topk(len(self.channels)).indices
-        return float(torch.isin(self.channels, strongest).double().mean())
-
-    def caption(self) -> str:
-        """ "gain 1.42, fit 0.99, recall 1.00"; of a unit, what it attains."""
-        if self.target is None:
-            return f"objective {self.curve[0][1]:.3g} to {self.loss:.3g}"
-        return f"gain {self.gain:.2f}, fit {self.fit:.3f}, recall {self.recall:.2f}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
-        known: dict[str, Any] = {
-            "name": self.name,
-            "layer": self.layer,
-            "facet": self.facet,
-            "seed": self.seed,
-            "step": self.step,
-        }
-        known |= {"objective": self.loss}
-        if self.target is None:
-            return known
-        scores = {what: getattr(self, what) for what in ("gain", "fit", "fit_before", "error", "recall")}
-        return {**known, **scores, "channels": self.channels.tolist()}
-
-    def figure(self, *, side: int | None = None) -> Image.Image:
-        """The image, at its own size or with a long side of `side` pixels."""
-        from foveal.render.feature_images import as_picture
-
-        alone = as_picture(self.image)
-        return resized(alone, side) if side else alone
-
-    def to_html(self) -> str:
-        """What a notebook shows, an HTML fragment: the image, then what `str` says."""
-        from foveal.render.fragment import result_fragment
-
-        return result_fragment([(self.figure(side=SIDE), f"Feature image: {self}.")], str(self))
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.caption()}"
-
-    __repr__ = __str__
-
-    @property
-    def _target(self) -> Tensor:
-        if self.target is None:
-            raise ResultError(
-                f"{self.name} was made for a unit, not for a set of images: it has no target to compare with"
-            )
-        return self.target
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +94,8 @@ class FeatureImages(Result):
 
     def retrieval(self) -> float:
         """Share of feature images that are most like their own facet's target. 1 where there is one facet only."""
-        return _share(self.retrieved(i) == image.facet for i, image in enumerate(self.images))
+        own = [self.retrieved(i) == image.facet for i, image in enumerate(self.images)]
+        return float(torch.tensor(own).double().mean())
 
     def targets(self, layer: str) -> Float[Tensor, "k c"]:
         """The facets' targets at a layer."""
@@ -295,7 +183,7 @@ class FeatureImages(Result):
         with saved.open(ARRAYS) as file:
             arrays = read_arrays(file, saved["arrays"])
         return cls(
-            tuple(_image(i, facts, arrays) for i, facts in enumerate(saved["images"])),
+            tuple(FeatureImage.read(i, facts, arrays) for i, facts in enumerate(saved["images"])),
             tuple(read_photo(saved, photo) for photo in saved["photos"]),
             tuple(
                 Facet(tuple(facet["members"]), arrays[f"weights/{b}"], int(facet["size"]))
@@ -338,68 +226,9 @@ class FeatureImages(Result):
     __repr__ = __str__
 
 
-@dataclass(frozen=True)
-class TransferScore:
-    """One class, and how probable the network takes it to be."""
-
-    label: str
-    index: int
-    probability: float
-
-
-@dataclass(frozen=True, eq=False)
-class Transfer:
-    """Feature images seen by a network that had no part in making them.
-
-    Attributes:
-        model, layer: of that network.
-        retrieved: for each feature image, the facet whose photos it is most like there.
-        facets: which it is meant to be.
-        fit: cosine with its own facet's features there.
-    """
-
-    model: str
-    layer: str
-    retrieved: tuple[int, ...]
-    facets: tuple[int, ...]
-    fit: tuple[float, ...]
-
-    @property
-    def share(self) -> float:
-        """Of feature images that are most like their own facet."""
-        return _share(a == b for a, b in zip(self.retrieved, self.facets, strict=True))
-
-    def __str__(self) -> str:
-        share = f"{100 * self.share:.0f} % of {len(self.facets)} feature images"
-        return f"{self.model} at {self.layer}: {share} are nearest to their own facet"
-
-    __repr__ = __str__
-
-
-def _image(i: int, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> FeatureImage:
-    steps = [(int(name.split("/")[2]), image) for name, image in arrays.items() if name.startswith(f"{i}/strip/")]
-    tensors: dict[str, Any] = {what: arrays.get(f"{i}/{what}") for what in TENSORS}
-    return FeatureImage(
-        **tensors,
-        name=facts["name"],
-        layer=facts["layer"],
-        facet=facts["facet"],
-        seed=int(facts["seed"]),
-        loss=float(facts["objective"]),
-        step=int(facts["step"]),
-        curve=tuple((int(step), float(loss)) for step, loss in facts["curve"]),
-        snapshots=tuple(steps),
-    )
-
-
 def nearest_target(u: Tensor, targets: Tensor) -> int:
     """By the cosine about the mean of the targets, as features that all share say nothing."""
     if len(targets) == 1:
         return 0
     middle = targets.mean(0)
     return int(functional.cosine_similarity((u - middle)[None], targets - middle, dim=1).argmax())
-
-
-def _share(hits: Any) -> float:
-    each = [float(hit) for hit in hits]
-    return sum(each) / len(each) if each else float("nan")
