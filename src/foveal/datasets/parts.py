@@ -151,7 +151,7 @@ def _table(shard: int, of: str, items: Sequence[Item], rows: Sequence[Row], layo
     }
     for names, kind in ((layout.texts, pa.string()), (layout.numbers, pa.float32())):
         columns |= {name: pa.array([row.values.get(name) for row in rows], kind) for name in names}
-    columns["notes"] = pa.array(["; ".join(row.notes) or None for row in rows], pa.string())
+    columns["notes"] = pa.array(["\n".join(row.notes) or None for row in rows], pa.string())
     columns["error"] = pa.array([row.error for row in rows], pa.string())
     for layer in layout.maps:
         packed = [pack(row.maps[layer], layout.bits) if layer in row.maps else (None, None, None) for row in rows]

@@ -16,6 +16,7 @@ from foveal.datasets.parts import part_files
 from foveal.datasets.plan import PLAN
 from foveal.errors import ResultError, counted
 from foveal.images import Photo, Preprocessing, load_images
+from foveal.render.scale import number, typeset
 from foveal.results import Explanation
 from foveal.results.data_frame import data_frame
 from foveal.results.result import Result, check_kind, checked_index, finite
@@ -199,25 +200,37 @@ class Run(Result):
         return float(np.mean(known)) if known else None
 
     @property
+    def agreement(self) -> str:
+        """What `accuracy` counts: "predicted as labeled", or of a match "matched as labeled"."""
+        return f"{'matched' if self.record.settings['verb'] == 'match' else 'predicted'} as labeled"
+
+    @property
     def summary(self) -> str:
         """ "hirescam of demo: 50000 images, 3 failed, layer4, 91.2 % predicted as labeled"."""
         settings, failed = self.record.settings, len(self.failed)
         count = counted(len(self), "image") if len(self) == self.whole else f"{len(self)} of {self.whole} images"
         parts = [count, f"{failed} failed" if failed else "", ", ".join(self.layers)]
         if self.accuracy is not None:
-            parts.append(f"{100 * self.accuracy:.1f} % predicted as labeled")
+            parts.append(f"{100 * self.accuracy:.1f} % {self.agreement}")
         return f"{settings['method']} of {settings['model']}: {', '.join(part for part in parts if part)}"
 
     def __str__(self) -> str:
-        lines = [self.summary]
+        lines = [self.summary, *self._means()]
         errors = [(uri, error) for uri, error in zip(self.table["uri"], self.table["error"], strict=True) if error]
         lines += [f"  {uri}: {error}" for uri, error in errors[:LISTED]]
         lines += [f"  … and {len(errors) - LISTED} more errors"] if len(errors) > LISTED else []
-        own = Counter(note for notes in self.table["notes"] if notes for note in notes.split("; "))
+        own = Counter(note for notes in self.table["notes"] if notes for note in notes.split("\n"))
         said = [f"{note} ({counted(count, 'image')})" for note, count in own.most_common(LISTED)]
         return "\n".join([*lines, *(f"  note: {note}" for note in (*self.notes, *said))])
 
     __repr__ = __str__
+
+    def _means(self) -> list[str]:
+        """The mean of each column of numbers; of some of them, where there are many."""
+        known = {name: values[np.isfinite(values)] for name in self.record.numbers if len(values := self.table[name])}
+        means = [f"{name} {typeset(number(float(values.mean())))}" for name, values in known.items() if len(values)]
+        more = f" … and {len(means) - LISTED} more" if len(means) > LISTED else ""
+        return [f"  mean: {', '.join(means[:LISTED])}{more}"] if means else []
 
     def photo(self, i: int) -> Photo:
         """The photo of a row, read again from its file.
@@ -256,10 +269,21 @@ class Run(Result):
             method=settings["method"],
             parameters={"run": str(self.folder), "id": int(row["id"])},
             model=settings["model"],
+            measured=self._measured(row),
             notes=self.notes,
             versions=dict(self.versions),
             where=self.record.places,
         )
+
+    def _measured(self, row: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+        """The numbers about one map, by its layer: columns that end with its name."""
+        measured: dict[str, dict[str, list[float]]] = {}
+        for column in self.record.numbers:
+            ends = [layer for layer in self.layers if column.endswith(f"_{layer}")]
+            if ends:
+                layer = max(ends, key=len)
+                measured.setdefault(layer, {})[column.removesuffix(f"_{layer}")] = [float(row[column])]
+        return measured
 
     def _layer(self, layer: str | None) -> str:
         if layer is not None and layer not in self.layers:
