@@ -37,6 +37,10 @@ def run(
     ] = "gradcam",
     layer: options.Layers = None,
     audit: options.Audit = False,
+    contributions: Annotated[
+        bool,
+        typer.Option("--contributions", help="Also keep what each channel contributes, for `foveal reasons`."),
+    ] = False,
     workers: Annotated[
         int, typer.Option("--workers", "-j", min=0, metavar="N", help="Processes that work at once; 0: this one alone.")
     ] = 0,
@@ -96,7 +100,14 @@ def run(
         raise FovealError(f"a run has one method, and {method} are {len(chosen)}: name one")
     ((name, formula),) = chosen.items()
     asked = RunQuestion(
-        Network(source.network, network), name, formula, target, options.layer_spec(layer), own=own, audit=audit
+        Network(source.network, network),
+        name,
+        formula,
+        target,
+        options.layer_spec(layer),
+        own=own,
+        audit=audit,
+        contributions=contributions,
     )
     given = [str(photo) for photo in photos]
     with progress("explaining photos") as move:

@@ -12,17 +12,24 @@ import numpy as np
 import torch
 
 from foveal.api.explain import explanations
+from foveal.attribution.channel_sums import channel_sums
 from foveal.attribution.prepare import prepare, read
 from foveal.datasets.parts import Row
 from foveal.datasets.plan import Item
-from foveal.errors import FovealError, TargetError
+from foveal.engine.address import INPUT
+from foveal.errors import FovealError, MethodError, TargetError
 from foveal.images import Batch, Photo
+from foveal.models.black_box import BlackBox
 from foveal.results.notes import map_notes, photo_notes
 from foveal.runs.question import RunQuestion
+from foveal.runs.record import CONTRIBUTIONS
 from foveal.targets import Class
 from foveal.targets.class_scores import class_head, first_head
 
 if TYPE_CHECKING:
+    from jaxtyping import Float32
+    from numpy.typing import NDArray
+
     from foveal.attribution.context import Context
     from foveal.results import Explanation
     from foveal.targets import TargetLike
@@ -61,6 +68,7 @@ class RunExplainer:
         context, why = self.explain(items, pictures)
         predicted = self._predicted(context, why)
         numbers = self._numbers(context, why)
+        brings = self._contributions(context, why)
         general = general_notes(why)
         rows = []
         for i in range(len(items)):
@@ -73,7 +81,8 @@ class RunExplainer:
             alone = {layer: map[i : i + 1] for layer, map in why.maps.items()}
             notes = [*map_notes(alone), *photo_notes([why.photos[i]])]
             notes += [note for note in general if note not in self.question.notes]
-            rows.append(Row(values, maps, tuple(notes)))
+            vectors = {} if brings is None else {CONTRIBUTIONS: brings[i]}
+            rows.append(Row(values, maps, tuple(notes), vectors=vectors))
         return rows
 
     def explain(self, items: Sequence[Item], pictures: Sequence[Any]) -> tuple[Context, Explanation]:
@@ -83,7 +92,7 @@ class RunExplainer:
             torch.cat([one.tensor for one in pictures]), tuple(photo for one in pictures for photo in one.photos)
         )
         target = _own_labels(items) if asked.own else asked.target
-        blind = target is None and asked.method.needs == "activations"
+        blind = target is None and asked.method.needs == "activations" and not asked.contributions
         context = prepare(self.model, batch, target, blind=blind)
         (why,) = explanations(
             context, {asked.name: asked.method}, asked.layer, resolution=asked.resolution, scales=asked.scales
@@ -121,6 +130,14 @@ class RunExplainer:
         }
         return {**columns, **(self._audit(context, why) if self.question.audit else {})}
 
+    def _contributions(self, context: Context, why: Explanation) -> Float32[NDArray[np.float32], "n c"] | None:
+        """What each channel brings to the score of each picture, where that is asked."""
+        if not self.question.contributions:
+            return None
+        brings = channel_sums(context, contributing_layer(context, why)).brings
+        assert brings is not None
+        return brings.detach().float().cpu().numpy()
+
     def _audit(self, context: Context, why: Explanation) -> dict[str, list[float | None]]:
         from foveal.api.audit import audit
 
@@ -128,6 +145,18 @@ class RunExplainer:
         each = [(test.area, test.effect, *test.chance, test.beats) for test in tests]
         names = ("audit_area", "audit_effect", "audit_chance", "audit_spread", "audit_beats")
         return {name: [float(test[k]) for test in each] for k, name in enumerate(names)}
+
+
+def contributing_layer(context: Context, why: Explanation) -> str:
+    """The deepest layer that is explained; the last stage where that is the input, whose channels mean little.
+
+    Raises:
+        MethodError: where the network gives scores alone.
+    """
+    if isinstance(context.model, BlackBox):
+        raise MethodError("channel contributions need activations and gradients, and this network gives scores alone")
+    layer = why.layers[-1]
+    return context.layers(None)[-1] if layer == INPUT else layer
 
 
 def general_notes(why: Explanation) -> tuple[str, ...]:

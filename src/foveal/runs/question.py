@@ -52,6 +52,7 @@ class RunQuestion:
         layer, resolution, scales: as in `foveal.explain`.
         own: each picture's label is its target; `target` is None then.
         audit: whether each map has a deletion test.
+        contributions: whether what each channel contributes to the score is kept.
         notes: what holds for every picture, and is not said again of each.
     """
 
@@ -64,6 +65,7 @@ class RunQuestion:
     scales: Sequence[float] = (1.0,)
     own: bool = False
     audit: bool = False
+    contributions: bool = False
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -90,6 +92,7 @@ class RunQuestion:
             "resolution": self.resolution,
             "scales": list(self.scales),
             "audit": self.audit,
+            "contributions": self.contributions,
             "device": device,
             "versions": {**versions(), "foveal": __version__},
         }

@@ -30,6 +30,7 @@ from foveal.storage.manifest import Saved, load, manifest_bytes
 FORMAT = "foveal-run/1"
 LOCK = ".foveal-lock-manifest"
 TEXTS = ("predicted", "target")
+CONTRIBUTIONS = "contributions"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class RunManifest:
         root: the folder below which they lie.
         rows, shard, batch, threads: how many pictures, in a part, at once, and threads in each process.
         notes: what holds for every picture.
+        contributions: the layer of which channel contributions are kept; None where none are.
         seconds: of work, over all that took part.
         files: name -> digest of what is known to be whole.
     """
@@ -65,6 +67,7 @@ class RunManifest:
     threads: int
     plan: str
     notes: tuple[str, ...] = ()
+    contributions: str | None = None
     seconds: float = 0.0
     files: Mapping[str, str] | None = None
 
@@ -79,7 +82,8 @@ class RunManifest:
     @property
     def layout(self) -> PartLayout:
         """The columns of its parts."""
-        return PartLayout(TEXTS, self.numbers, self.layers, self.bits)
+        vectors = (CONTRIBUTIONS,) if self.contributions else ()
+        return PartLayout(TEXTS, self.numbers, self.layers, self.bits, vectors)
 
     @property
     def places(self) -> dict[str, Place]:

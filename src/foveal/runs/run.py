@@ -30,7 +30,7 @@ from foveal.models.black_box import Scorer
 from foveal.models.load import load_model
 from foveal.models.model import Model, as_model
 from foveal.runs import record
-from foveal.runs.explainer import RunExplainer, Start, general_notes
+from foveal.runs.explainer import RunExplainer, Start, contributing_layer, general_notes
 from foveal.runs.question import Network, RunQuestion, asked_target
 from foveal.runs.record import RunManifest
 from foveal.runs.result import Run
@@ -43,6 +43,7 @@ from foveal.targets import Task as OutputTask
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from foveal.attribution.context import Context
     from foveal.images import Preprocessing
     from foveal.results import Explanation
 
@@ -66,6 +67,7 @@ def run(
     resolution: int = 1,
     scales: Sequence[float] = (1.0,),
     audit: bool = False,
+    contributions: bool = False,
     workers: int = 0,
     ray: str | None = None,
     threads: int = 1,
@@ -97,6 +99,9 @@ def run(
         method, layer, resolution, scales: as in `foveal.explain`; each layer has a column of maps.
         progress: hears (what, done, total) after each batch.
         audit: also a deletion test of each map, as `foveal.audit` makes them; takes some 14 forward passes a picture.
+        contributions: also keep what each channel contributes to the score, at the deepest explained layer (at the last
+            stage where that is the input): the sum of its share of the hirescam map. `foveal.reasons` needs them. Takes
+            another forward and backward pass.
         workers: processes that work at once; 0 works in this one. They start anew and import the script that calls
             this, so it must call it below `if __name__ == "__main__":`.
         ray: the address of a Ray cluster, as `ray.init` takes it, on which so many `workers` work, one CPU each;
@@ -119,7 +124,7 @@ def run(
     network = _network(model, preprocessing, labels, task)
     (name, chosen) = _one(method)
     given, own = asked_target(target)
-    question = RunQuestion(network, name, chosen, given, layer, resolution, tuple(scales), own, audit)
+    question = RunQuestion(network, name, chosen, given, layer, resolution, tuple(scales), own, audit, contributions)
     return explained(
         question, images, Path(out), workers=workers, ray=ray, threads=threads, batch=batch, shard=shard, part=part,
         bits=maps, progress=progress,
@@ -245,7 +250,7 @@ def _part(part: Sequence[int] | None) -> tuple[int, int]:
 
 def _new(question: RunQuestion, plan: Plan, source: Any, asked: Mapping[str, Any]) -> RunManifest:
     """The record of a run, once one picture has shown that it can be explained."""
-    why = _tried(question, plan)
+    context, why = _tried(question, plan)
     model = question.network.get()
     lists = {key: value for key, value in why.target_spec.items() if not isinstance(value, list | tuple | dict)}
     learned = model.preprocessing is None or model.preprocessing.transform is not None
@@ -258,17 +263,18 @@ def _new(question: RunQuestion, plan: Plan, source: Any, asked: Mapping[str, Any
         source={"kind": source.kind, "said": source.said}, root=str(source.root),
         rows=len(plan), shard=plan.size, batch=asked["batch"], threads=asked["threads"], plan=plan.digest,
         notes=general_notes(why),
+        contributions=contributing_layer(context, why) if question.contributions else None,
     )  # fmt: skip
 
 
-def _tried(question: RunQuestion, plan: Plan) -> Explanation:
+def _tried(question: RunQuestion, plan: Plan) -> tuple[Context, Explanation]:
     """The explanation of the first picture that can be read: what is wrong with all is said at once."""
     explainer = RunExplainer(question)
     errors: list[FovealError] = []
     for item in plan.everything[:TRIED]:
         try:
             picture = explainer.read(plan.path(item))
-            return explainer.explain([item], [picture])[1]
+            return explainer.explain([item], [picture])
         except ImageError as error:
             errors.append(error)
         except TargetError as error:
