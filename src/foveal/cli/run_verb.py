@@ -53,6 +53,13 @@ class VerbOptions:
             help="Of explain, flow and measure: compare hiding the marked positions with hiding others.",
         ),
     ] = False  # fmt: skip
+    contributions: Annotated[
+        bool,
+        typer.Option(
+            "--contributions", rich_help_panel=PANEL,
+            help="Of explain and measure: also keep what each channel contributes, for `foveal reasons`.",
+        ),
+    ] = False  # fmt: skip
     mode: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +123,7 @@ class VerbOptions:
             "layer": options.layer_spec(self.layer),
             "resolution": self.resolution,
             "audit": self.audit or None,
+            "contributions": self.contributions or None,
             "mode": self.mode,
             "mass": self.mass,
             "baseline_maps": self.baseline_maps or None,

@@ -19,6 +19,7 @@ OPTIONS = {
     )
 } | {"methods": "--method", "metrics": "--metric"}  # fmt: skip
 SWITCHES = {
+    "contributions=True": "--contributions",
     "pretrained=False": "--no-pretrained",
     "pretrained=True": "--pretrained",
     "baseline_maps=False": "--no-baseline-maps",

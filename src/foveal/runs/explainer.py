@@ -18,7 +18,7 @@ from foveal.errors import FovealError, TargetError
 from foveal.images import Batch, Photo
 from foveal.results.notes import map_notes, photo_notes
 from foveal.runs.question import RunQuestion
-from foveal.runs.record import TEXTS
+from foveal.runs.record import CONTRIBUTIONS, TEXTS
 from foveal.targets import Class, NeedsModel
 from foveal.targets.class_scores import class_head, first_head
 
@@ -79,7 +79,9 @@ class RunExplainer:
             alone = {layer: map[i : i + 1] for layer, map in why.maps.items()}
             notes = [*map_notes(alone), *photo_notes([why.photos[i]]), *(columns.remarks[i] if columns.remarks else ())]
             notes += [note for note in columns.notes if note not in self.question.notes]
-            rows.append(Row(values, maps, tuple(notes)))
+            brings = columns.contributions
+            vectors = {CONTRIBUTIONS: brings.values[i]} if brings else {}
+            rows.append(Row(values, maps, tuple(notes), vectors=vectors))
         return rows
 
     def explain(self, items: Sequence[Item], pictures: Sequence[Any]) -> tuple[Context, Columns]:

@@ -31,6 +31,7 @@ FORMAT = "foveal-run/1"
 LOCK = ".foveal-lock-manifest"
 TEXTS = ("predicted", "target")
 """The columns of text that every run has."""
+CONTRIBUTIONS = "contributions"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class RunManifest:
         root: the folder below which they lie.
         rows, shard, batch, threads: how many pictures, in a part, at once, and threads in each process.
         notes: what holds for every picture.
+        contributions: the layer of which channel contributions are kept; None where none are.
         seconds: of work, over all that took part.
         files: name -> digest of what is known to be whole.
     """
@@ -67,6 +69,7 @@ class RunManifest:
     threads: int
     plan: str
     notes: tuple[str, ...] = ()
+    contributions: str | None = None
     seconds: float = 0.0
     files: Mapping[str, str] | None = None
 
@@ -81,7 +84,8 @@ class RunManifest:
     @property
     def layout(self) -> PartLayout:
         """The columns of its parts."""
-        return PartLayout(self.texts, self.numbers, self.layers, self.bits)
+        vectors = (CONTRIBUTIONS,) if self.contributions else ()
+        return PartLayout(self.texts, self.numbers, self.layers, self.bits, vectors)
 
     @property
     def places(self) -> dict[str, Place]:

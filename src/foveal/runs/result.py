@@ -20,11 +20,11 @@ from foveal.render.scale import number, typeset
 from foveal.results import Explanation
 from foveal.results.data_frame import data_frame
 from foveal.results.result import Result, check_kind, checked_index, finite
-from foveal.runs.record import FORMAT, RunManifest, plain_content
-from foveal.runs.table import class_rows, read_maps, read_table
+from foveal.runs.record import CONTRIBUTIONS, FORMAT, RunManifest, plain_content
+from foveal.runs.table import class_rows, read_maps, read_table, read_vectors
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Float32
     from numpy.typing import NDArray
     from PIL import Image
     from torch import Tensor
@@ -138,6 +138,20 @@ class Run(Result):
         if len(shapes) > 1:
             raise ResultError(f"The maps have {len(shapes)} sizes: take one row after the other.")
         return torch.stack([maps[layer] for maps in each])
+
+    def contributions(self) -> Float32[NDArray[np.float32], "n c"]:
+        """What each channel of `record.contributions`, a layer, contributes to the score of each row.
+
+        Each is the sum over positions of gradient times activation, so that a row's sum is the sum of its hirescam map.
+
+        Raises:
+            ResultError: where the run was made without them, or a row has none (`run.explained.contributions()`).
+        """
+        if self.record.contributions is None:
+            raise ResultError(
+                "This run has no channel contributions: make it again with contributions=True, in a new folder."
+            )
+        return read_vectors(self.folder, self.record, self.table["id"], CONTRIBUTIONS)
 
     def classes(self, by: str = "label") -> list[dict[str, Any]]:
         """How each class came out: pictures, errors, the share that is predicted right, the mean of every number.

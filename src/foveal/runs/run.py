@@ -71,6 +71,7 @@ def run(
     resolution: int = 1,
     scales: Sequence[float] = (1.0,),
     audit: bool = False,
+    contributions: bool = False,
     workers: int = 0,
     ray: str | None = None,
     threads: int = 1,
@@ -111,6 +112,9 @@ def run(
         progress: hears (what, done, total) after each batch.
         audit: also a deletion test of each map, as `foveal.audit` makes them (of explain, flow and measure); takes some
             14 forward passes a picture.
+        contributions: also keep what each channel contributes to the score, at the deepest explained layer (at the last
+            stage where that is the input): the sum of its share of the hirescam map. `foveal.reasons` needs them. Of
+            explain and measure; takes another forward and backward pass.
         workers: processes that work at once; 0 works in this one. They start anew and import the script that calls
             this, so it must call it below `if __name__ == "__main__":`.
         ray: the address of a Ray cluster, as `ray.init` takes it, on which so many `workers` work, one CPU each;
@@ -139,6 +143,7 @@ def run(
         "method": method,
         "layer": layer,
         "audit": audit or None,
+        "contributions": contributions or None,
         "resolution": None if resolution == 1 else resolution,
         "scales": None if tuple(scales) == (1.0,) else tuple(scales),
     }
@@ -275,7 +280,7 @@ def _new(question: RunQuestion, plan: Plan, source: Any, asked: Mapping[str, Any
         preprocessing=None if learned or model.preprocessing is None else model.preprocessing.to_dict(),
         source={"kind": source.kind, "said": source.said}, root=str(source.root),
         rows=len(plan), shard=plan.size, batch=asked["batch"], threads=asked["threads"], plan=plan.digest,
-        notes=columns.notes,
+        notes=columns.notes, contributions=columns.contributions.layer if columns.contributions else None,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from foveal.api.explain import explanations
 from foveal.engine.select import LayerSpec
 from foveal.errors import MethodError
 from foveal.methods import Method, MethodLike, find_methods
+from foveal.runs.verbs.contributions import ChannelContributions
 from foveal.runs.verbs.verb import Ask, Columns, Decides, general_notes
 from foveal.storage.fingerprint import fingerprint
 
@@ -28,6 +29,7 @@ class ExplainEach:
     Attributes:
         method, layer, resolution, scales: as in `foveal.explain`.
         audit: whether each map has a deletion test.
+        contributions: whether what each channel contributes to the score is kept.
     """
 
     name: ClassVar[str] = "explain"
@@ -38,6 +40,7 @@ class ExplainEach:
     resolution: int = 1
     scales: Sequence[float] = (1.0,)
     audit: bool = False
+    contributions: bool = False
     chosen: NamedMethod = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +49,8 @@ class ExplainEach:
     @property
     def decides(self) -> Decides:
         """A method of activations alone looks at a decision only where one is given."""
-        return "where given" if self.chosen.method.needs == "activations" else "always"
+        blind = self.chosen.method.needs == "activations" and not self.contributions
+        return "where given" if blind else "always"
 
     def made_by(self, model: Model) -> str:
         return self.chosen.name
@@ -58,6 +62,7 @@ class ExplainEach:
             "resolution": self.resolution,
             "scales": [*self.scales],
             "audit": self.audit,
+            "contributions": self.contributions,
         }
 
     def begin(self, model: Model) -> Ask:
@@ -67,7 +72,12 @@ class ExplainEach:
         (why,) = explanations(
             context, {self.chosen.name: self.chosen.method}, self.layer, resolution=self.resolution, scales=self.scales
         )
-        return Columns(why, deletion_tests(context, why) if self.audit else {}, notes=general_notes(why))
+        return Columns(
+            why,
+            deletion_tests(context, why) if self.audit else {},
+            notes=general_notes(why),
+            contributions=ChannelContributions.of(context, why) if self.contributions else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from foveal.engine.select import LayerSpec
 from foveal.errors import MethodError
 from foveal.methods import MethodLike
 from foveal.metrics.metric import find_metrics
+from foveal.runs.verbs.contributions import ChannelContributions
 from foveal.runs.verbs.explain import NamedMethod, deletion_tests, layer_setting
 from foveal.runs.verbs.verb import Ask, Columns, Decides, general_notes, known
 from foveal.storage.fingerprint import fingerprint
@@ -34,7 +35,7 @@ class MeasureEach:
         metrics, baseline_maps: as in `foveal.measure`; numbers of baseline maps are "measure_deletion_random".
         steps: of deletion and insertion, at most.
         precision: "float32", or "bfloat16" for the altered copies; not "auto", which depends on the machine.
-        audit: whether each map has a deletion test, too.
+        audit, contributions: whether each map has a deletion test, too, and what each channel contributes is kept.
     """
 
     name: ClassVar[str] = "measure"
@@ -48,6 +49,7 @@ class MeasureEach:
     steps: int = STEPS
     precision: Precision = "float32"
     audit: bool = False
+    contributions: bool = False
     chosen: NamedMethod = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +80,7 @@ class MeasureEach:
             "steps": self.steps,
             "precision": self.precision,
             "audit": self.audit,
+            "contributions": self.contributions,
         }
 
     def begin(self, model: Model) -> Ask:
@@ -101,7 +104,12 @@ class MeasureEach:
         if self.audit:
             numbers |= deletion_tests(context, why)
         own = {*why.notes} - {*general_notes(why)}
-        return Columns(why, numbers, notes=tuple(dict.fromkeys(note for note in notes if note not in own)))
+        return Columns(
+            why,
+            numbers,
+            notes=tuple(dict.fromkeys(note for note in notes if note not in own)),
+            contributions=ChannelContributions.of(context, why) if self.contributions else None,
+        )
 
     def _source(self, context: Context) -> RepeatableMap:
         (source,) = repeatable(context, [self.chosen.method], self.layer).values()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from foveal.attribution.context import Context
     from foveal.models.model import Model
     from foveal.results import Explanation
+    from foveal.runs.verbs.contributions import ChannelContributions
 
 Decides: TypeAlias = "Literal['always', 'where given', 'never']"
 
@@ -26,6 +27,7 @@ class Columns:
         texts: column -> n texts, in place of "predicted" too.
         remarks: what a reader must know of each picture alone; not of the n together.
         notes: what a reader must know of all.
+        contributions: what each channel contributes to their scores, where that is asked.
     """
 
     why: Explanation
@@ -33,6 +35,7 @@ class Columns:
     texts: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     remarks: Sequence[Sequence[str]] = ()
     notes: tuple[str, ...] = ()
+    contributions: ChannelContributions | None = None
 
 
 Ask: TypeAlias = "Callable[[Context], Columns]"
