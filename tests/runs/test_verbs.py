@@ -16,6 +16,7 @@ import foveal
 from foveal.api.measure import default_setting
 from foveal.errors import FovealError, ResultError
 from foveal.images import load_images
+from foveal.models import Model
 from foveal.runs.result import Run
 from foveal.runs.verbs.verb import Columns, Verb
 from foveal.targets import Similar
@@ -57,7 +58,7 @@ def each(run: Run) -> list[tuple[int, str]]:
 def test_a_flow_has_maps_of_all_layers_and_what_they_keep(target: str | None, photos: Path, tmp_path: Path) -> None:
     run = ran(photos, tmp_path / "run", target=target, maps="float32", verb="flow", mode="project", iterations=3)
     assert run.layers == foveal.flow(network(), each(run)[0][1]).layers == ("one", "two")
-    for i, photo in each(run):
+    for i, photo in each(run)[:5]:
         own = run["label"][i] if target else None
         why = foveal.flow(network(), photo, own, mode="project", iterations=3)
         again = run[i]
@@ -76,8 +77,8 @@ def test_a_measure_has_the_numbers_of_measure(photos: Path, tmp_path: Path) -> N
         photos, tmp_path / "run", maps="float32", verb="measure", metrics=METRICS, method="hirescam",
         baseline_maps=["center"], steps=9,
     )  # fmt: skip
-    assert run.layers == ("two",) and run[0].method == "hirescam"
-    for i, photo in each(run):
+    assert run.layers == ("two",) and run[0].method == "hirescam" and not len(run.failed)
+    for i, photo in each(run)[:5]:
         why = foveal.explain(network(), photo, method="hirescam")
         x = load_images([photo], network().preprocessing).tensor
         scores = foveal.measure(
@@ -248,6 +249,29 @@ def test_what_does_not_fit_is_one_sentence(
     with pytest.raises(FovealError, match=said) as caught:
         ran(photos, tmp_path / "run", **given)
     assert "\n" not in str(caught.value) and not list(tmp_path.glob("run/*.parquet"))
+
+
+def test_signals(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv1d(2, 4, 5, 2, 2), nn.ReLU(), nn.Conv1d(4, 6, 5, 2, 2), nn.ReLU(),
+                        nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(6, 3))  # fmt: skip
+    model = Model(net.eval(), "signal", None, ("a", "b", "c"), task="classes")
+    files = [tmp_path / f"{i}.npy" for i in range(3)]
+    for i, file in enumerate(files):
+        np.save(file, np.random.default_rng(i).normal(size=(2, 64)).astype(np.float32))
+    for verb, more in (("flow", {}), ("measure", {"metrics": ["deletion", "drop"]}), ("parts", {})):
+        run = ran(files, tmp_path / verb, model=model, **{**options_of(verb, tmp_path), "layer": None, **more})
+        assert not len(run.failed) and run.maps().shape == (3, 16)
+    with pytest.raises(FovealError, match=r"matches so far are of images \(n, c, h, w\)"):
+        ran(files, tmp_path / "match", model=model, verb="match", references=files)
+
+
+def test_a_measure_keeps_contributions_too(photos: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"contributions": True, "maps": "float32"}
+    measured = ran(photos, tmp_path / "measured", verb="measure", metrics="drop", audit=True, **options)
+    explained = ran(photos, tmp_path / "explained", audit=True, **options)
+    assert np.allclose(measured.contributions(), explained.contributions(), atol=1e-5)
+    assert np.allclose(measured["audit_effect"], explained["audit_effect"], atol=1e-4)
 
 
 @dataclass(frozen=True)

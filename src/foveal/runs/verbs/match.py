@@ -65,8 +65,11 @@ class MatchEach:
         if self.references is None:
             raise MethodError("a match needs references: give a folder, a list or a table of images")
         source = source_of(self.references)
-        rows = listed(self.references, source)
-        gallery = [Reference(name, source.root / name, label) for name, label in rows]
+        gallery = []
+        for name, label, *inside in listed(self.references, source):
+            if inside:
+                raise ImageError(f"References must be image files, and {shown(name)} lies inside of a file: unpack it.")
+            gallery.append(Reference(name, source.root / name, label))
         object.__setattr__(self, "gallery", tuple(gallery))
         find_metric(self.metric)
 
