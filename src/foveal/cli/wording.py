@@ -15,7 +15,7 @@ OPTIONS = {
     name: f"--{name}"
     for name in (
         "embedding", "labels", "layer", "lines", "method", "metric", "mode", "nodes", "parts", "port", "preprocessing",
-        "resolution", "rule", "show", "target", "task", "token", "weights",
+        "references", "resolution", "rule", "show", "target", "task", "token", "weights",
     )
 } | {"methods": "--method", "metrics": "--metric"}  # fmt: skip
 SWITCHES = {

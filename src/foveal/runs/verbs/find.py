@@ -37,6 +37,8 @@ def find_verb(verb: str | Verb, options: Mapping[str, Any]) -> Verb:
     kind = VERBS[verb]
     known = [field.name for field in fields(kind) if field.init]
     if unknown := [name for name in options if name not in known]:
-        raise MethodError(f"a run with the verb {verb} takes no {', '.join(unknown)}: it takes {', '.join(known)}")
+        raise MethodError(
+            f"a run with the verb {verb} takes no {', '.join(unknown)} (in Python it takes {', '.join(known)})"
+        )
     made: Verb = kind(**options)
     return made

@@ -63,10 +63,13 @@ class MatchEach:
 
     def __post_init__(self) -> None:
         if self.references is None:
-            raise MethodError("a match needs references: give a folder, a list or a table of images")
+            raise MethodError(
+                "a match needs images to compare with: give a folder, a list or a table of them by references="
+            )
         source = source_of(self.references)
+        rows: Sequence[tuple[Any, ...]] = listed(self.references, source)
         gallery = []
-        for name, label, *inside in listed(self.references, source):
+        for name, label, *inside in rows:
             if inside:
                 raise ImageError(f"References must be image files, and {shown(name)} lies inside of a file: unpack it.")
             gallery.append(Reference(name, source.root / name, label))

@@ -58,8 +58,8 @@ class MeasureEach:
         outside = [name for name, metric in metrics.items() if metric.needs in ("object", "boxes")]
         if outside and self.metrics not in SETS:
             raise MethodError(
-                f"{', '.join(outside)} need the place of the object, which a run does not know: leave them out, or use "
-                "`foveal benchmark folder`"
+                f"{', '.join(outside)} need{'s' * (len(outside) == 1)} the place of the object, which a run does not "
+                "know: leave out such metrics, or use `foveal benchmark folder`"
             )
         if self.precision == "auto":
             raise MethodError(
