@@ -216,7 +216,7 @@ class Run(Result):
     @property
     def agreement(self) -> str:
         """What `accuracy` counts: "predicted as labeled", or of a match "matched as labeled"."""
-        return f"{'matched' if self.record.settings['verb'] == 'match' else 'predicted'} as labeled"
+        return f"{'matched' if self.record.settings.get('verb') == 'match' else 'predicted'} as labeled"
 
     @property
     def summary(self) -> str:
