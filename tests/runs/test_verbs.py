@@ -18,6 +18,7 @@ from foveal.errors import FovealError, ResultError
 from foveal.images import load_images
 from foveal.models import Model
 from foveal.runs.result import Run
+from foveal.runs.verbs import match as module
 from foveal.runs.verbs.verb import Columns, Verb
 from foveal.targets import Similar
 from tests.runs.photos import drawn, network, parts, ran
@@ -115,6 +116,22 @@ def test_a_match_is_that_with_the_most_similar_reference(
         assert again.target == (f"{metric} to {names[best]}",)
     agreed = np.mean([match[0] == label for match, label in zip(run["match"], run["label"], strict=True)])
     assert run.accuracy == pytest.approx(agreed) and "matched as labeled" in str(run)
+
+
+def test_references_are_embedded_once_with_the_threads_of_the_run(
+    photos: Path, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    usual = module.embedded_few_at_a_time
+
+    def counting(*args: Any) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return usual(*args)
+
+    monkeypatch.setattr(module, "embedded_few_at_a_time", counting)
+    threads = torch.get_num_threads()
+    assert len(ran(photos, tmp_path / "run", verb="match", references=shelf, threads=threads + 1).explained) == 9
+    assert seen == [threads + 1] and torch.get_num_threads() == threads
 
 
 def test_a_picture_is_not_matched_with_itself(photos: Path, tmp_path: Path) -> None:

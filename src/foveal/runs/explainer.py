@@ -30,14 +30,25 @@ if TYPE_CHECKING:
     from foveal.targets.heads import Head
 
 
-@dataclass(frozen=True)
+@dataclass
 class Start:
-    """What makes the explainer, in any process."""
+    """What makes the explainer, in any process; in one process it is made once."""
 
     question: RunQuestion
+    made: RunExplainer | None = None
 
     def __call__(self) -> RunExplainer:
-        return RunExplainer(self.question)
+        self.made = self.made or RunExplainer(self.question)
+        return self.made
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"question": self.question, "made": None}
+
+    def say_once(self, notes: tuple[str, ...]) -> None:
+        """These hold for every picture, and are not said again of each."""
+        self.question = replace(self.question, notes=notes)
+        if self.made:
+            self.made.question = self.question
 
 
 class RunExplainer:

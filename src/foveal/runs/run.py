@@ -16,7 +16,7 @@ from torch import nn
 
 from foveal.attribution.perturbation import Progress
 from foveal.datasets.listing import DataSet, source_of
-from foveal.datasets.local import ShardStep, work_here
+from foveal.datasets.local import ShardStep, torch_threads, work_here
 from foveal.datasets.packing import DTYPES, Bits
 from foveal.datasets.parts import Sealed, sealed_parts
 from foveal.datasets.plan import Plan
@@ -30,7 +30,7 @@ from foveal.models.black_box import Scorer
 from foveal.models.load import load_model
 from foveal.models.model import Model, as_model
 from foveal.runs import record
-from foveal.runs.explainer import RunExplainer, Start, columns_of
+from foveal.runs.explainer import Start, columns_of
 from foveal.runs.question import Network, RunQuestion, asked_target
 from foveal.runs.record import RunManifest
 from foveal.runs.result import Run
@@ -180,12 +180,14 @@ def explained(
             plan = record.plan_of(
                 out, before, images, source, lambda rows: Plan.of(rows, source.root, batch=batch, shard=shard)
             )
-            now = before or record.begin(out, plan, _new(question, plan, source, asked))
+            start = Start(question)
+            with torch_threads(threads):
+                now = before or record.begin(out, plan, _new(start, plan, source, asked))
             if now.root != str(source.root):  # the same pictures, moved
                 record.write(out, replace(now, root=str(source.root)))
-        question = replace(question, notes=now.notes)
+        start.say_once(now.notes)
         tasks = [Task(shard, plan.items(shard)) for shard in plan.slice(number, count)]
-        work = ShardWork(Start(question), plan.root, out, now.of, now.layout, batch, threads)
+        work = ShardWork(start, plan.root, out, now.of, now.layout, batch, threads)
         done = _worked(work, plan, tasks, workers, ray, progress)
         clear(out)
         record.end(out, done, time.perf_counter() - began)
@@ -265,11 +267,11 @@ def _part(part: Sequence[int] | None) -> tuple[int, int]:
     return number, count
 
 
-def _new(question: RunQuestion, plan: Plan, source: Any, asked: Mapping[str, Any]) -> RunManifest:
+def _new(start: Start, plan: Plan, source: Any, asked: Mapping[str, Any]) -> RunManifest:
     """The record of a run, once one picture has shown that it can be explained."""
-    columns = _tried(question, plan)
+    columns = _tried(start, plan)
     why, (texts, numbers) = columns.why, columns_of(columns)
-    model = question.network.get()
+    model = start.question.network.get()
     lists = {key: value for key, value in why.target_spec.items() if not isinstance(value, list | tuple | dict)}
     learned = model.preprocessing is None or model.preprocessing.transform is not None
     outside = ("bits", "batch", "threads", "shard")
@@ -284,9 +286,9 @@ def _new(question: RunQuestion, plan: Plan, source: Any, asked: Mapping[str, Any
     )  # fmt: skip
 
 
-def _tried(question: RunQuestion, plan: Plan) -> Columns:
+def _tried(start: Start, plan: Plan) -> Columns:
     """The columns of the first picture that can be read: what is wrong with all is said at once."""
-    explainer = RunExplainer(question)
+    explainer, own = start(), start.question.own
     errors: list[FovealError] = []
     for item in plan.everything[:TRIED]:
         try:
@@ -296,6 +298,6 @@ def _tried(question: RunQuestion, plan: Plan) -> Columns:
             errors.append(error)
         except TargetError as error:  # a wrong target, or a picture of which that cannot be asked
             errors.append(error)
-            if not question.own and (isinstance(error, UnknownName) or len(errors) >= UNASKED):
+            if not own and (isinstance(error, UnknownName) or len(errors) >= UNASKED):
                 break
     raise errors[0]
