@@ -23,7 +23,9 @@ import time
 import zlib
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -169,7 +171,7 @@ def parts(out: Path) -> dict[str, bytes]:
 
 def check(out: Path, whole: Path) -> None:
     """Every number once, the same bytes, and no leftovers."""
-    tables = [read_parquet(path.open("rb")) for path in sorted(out.glob("part-*"))]
+    tables = [_table(path) for path in sorted(out.glob("part-*"))]
     ids = [id for table in tables for id in table["id"].to_pylist()]
     assert ids == list(range(COUNT)), ids
     assert sum(error is not None for table in tables for error in table["error"].to_pylist()) == HOPELESS
@@ -183,10 +185,14 @@ def different(out: Path, whole: Path) -> list[str]:
     return [
         f"{path.name} {name}: {a[name]} / {b[name]}"
         for path in sorted(whole.glob("part-*"))
-        for a, b in [[read_parquet((folder / path.name).open("rb")) for folder in (out, whole)]]
+        for a, b in [[_table(folder / path.name) for folder in (out, whole)]]
         for name in a.column_names
         if a[name] != b[name]
     ]
+
+
+def _table(part: Path) -> Any:
+    return read_parquet(BytesIO(part.read_bytes()))
 
 
 def _stamps(out: Path) -> dict[str, int]:

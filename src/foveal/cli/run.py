@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,8 +102,7 @@ def run(
         Network(source.network, network), name, formula, target, options.layer_spec(layer), own=own, audit=audit
     )
     given = [str(photo) for photo in photos]
-    # Ray prints what happens to its machines; what is printed here is the result alone.
-    with progress("explaining photos") as move, redirect_stdout(sys.stderr):
+    with progress("explaining photos") as move:
 
         def moved(what: str, done: int, total: int) -> None:
             move(what, done, total)

@@ -13,7 +13,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -82,6 +81,7 @@ class RayWorkers:
     def __init__(self, work: ShardWork, count: int, moved: Callable[[ShardStep], None], address: str) -> None:
         self._content, self._count, self._moved, self._address = pickled(work), count, moved, address
         self._deaths, self._stillborn = Deaths(), 0
+        self._trial: Any = None
 
     def each(self, tasks: Sequence[Task]) -> Iterator[Sealed]:
         """Each part as it is sealed, in any order.
@@ -107,6 +107,9 @@ class RayWorkers:
             suspects: list[Task] = []
             yield from self._shared(waiting, suspects)
             waiting.extend(self._deaths.searched(task, self._kills) for task in suspects)
+            if self._trial:
+                self._ray.kill(self._trial)
+                self._trial = None
 
     def _shared(self, waiting: deque[Task], suspects: list[Task]) -> Iterator[Sealed]:
         """The parts of what is waiting, by as many actors as there is room for; none that has not begun is given a
@@ -177,14 +180,15 @@ class RayWorkers:
         return sealed
 
     def _kills(self, items: Sequence[Item]) -> bool:
-        actor = self._started()
+        """Whether going through these pictures ends an actor; one that survives tries the next, too."""
+        actor, self._trial = self._trial or self._started(), None
         try:
-            return not _got(self._ray, actor.survive.remote(pickle.dumps(Task(0, items))))
+            _got(self._ray, actor.survive.remote(pickle.dumps(Task(0, items))))
         except self._ray.exceptions.RayActorError:
+            self._ray.kill(actor)
             return True
-        finally:
-            with suppress(ValueError):
-                self._ray.kill(actor)
+        self._trial = actor
+        return False
 
 
 @dataclass
