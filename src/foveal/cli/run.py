@@ -27,7 +27,7 @@ def run(
         typer.Argument(
             metavar="PHOTOS",
             show_default=False,
-            help="A folder, a .csv or .parquet table with a column of paths, or image files.",
+            help="A folder, a .csv or .parquet table of paths or images, .tar files, or image files.",
         ),
     ],
     source: options.ClassifierOptions,
@@ -65,12 +65,15 @@ def run(
       foveal run photos/ -m demo -o run/
       foveal run photos/ -m timm:resnet50 --method hirescam --workers 8 -o run/
       foveal run val.csv -m timm:resnet50 --target label --audit -o run/
+      foveal run train-*.tar -m timm:resnet50 -o run/
       foveal run photos/ -m timm:resnet50 --verb measure --metric road -o run/
       foveal run photos/ -m embed --verb match --references shelf/ -o run/
       foveal run photos/ -m timm:resnet50 --part 3/100 -o /shared/run/
 
     In a folder with a folder for each class these are the labels; a table has a column of paths (uri, path or file) and
-    may have one called label. --target as in `foveal explain`, or label: the label of each photo.
+    may have one called label. In .tar files as of WebDataset, the label of 01.jpg is in 01.cls, 01.json or 01.txt; a
+    .parquet file, or a folder that Hugging Face's save_to_disk wrote, may hold the images themselves. --target as in
+    `foveal explain`, or label: the label of each photo.
 
     Interrupted with Ctrl-C, or killed? The same command goes on where it stopped. A photo that cannot be read is a row
     with an error. --part lets many machines share a folder: start one with 1/100, one with 2/100 and so on, in a loop

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from foveal.attribution.prepare import prepare, read
+from foveal.datasets.inside import Picture
 from foveal.datasets.parts import Row
 from foveal.datasets.plan import Item
 from foveal.errors import FovealError, TargetError
@@ -61,9 +61,9 @@ class RunExplainer:
         self._head: Head | None = None
         self._looked = False
 
-    def read(self, path: Path) -> Batch:
+    def read(self, picture: Picture) -> Batch:
         """The network's input; of the photo only where its pixels lie, not the pixels."""
-        batch = read(self.model, [str(path)])
+        batch = read(self.model, [picture])
         return Batch(batch.tensor, tuple(_without_pixels(photo) for photo in batch.photos))
 
     def rows(self, items: Sequence[Item], pictures: Sequence[Any]) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,13 +14,15 @@ import numpy as np
 import torch
 
 from foveal.datasets.parts import part_files
-from foveal.datasets.plan import PLAN
+from foveal.datasets.plan import PLAN, Item
 from foveal.errors import ResultError, counted
-from foveal.images import Photo, Preprocessing, load_images
+from foveal.images import Photo
+from foveal.images.folders import is_folder
 from foveal.render.scale import number, typeset
 from foveal.results import Explanation
 from foveal.results.data_frame import data_frame
 from foveal.results.result import Result, check_kind, checked_index, finite
+from foveal.runs.photos import read_photo
 from foveal.runs.record import CONTRIBUTIONS, FORMAT, RunManifest, plain_content
 from foveal.runs.table import class_rows, read_maps, read_table, read_vectors
 
@@ -252,14 +255,11 @@ class Run(Result):
         Raises:
             ImageError: where it is not there, or cannot be read.
         """
-        path = self.root / self.table["uri"][checked_index(i, len(self), "row")]
-        known = self.record.preprocessing
-        if known is None:
-            raise ResultError(
-                f"Cannot lay the map on {str(path)!r}: a run does not keep preprocessing that is code, and none of "
-                "signals; explain it again."
-            )
-        return load_images(str(path), Preprocessing.from_dict(known)).photos[0]
+        row = checked_index(i, len(self), "row")
+        item = Item(int(self.table["id"][row]), self.table["uri"][row])
+        maps = self.row_maps(row)
+        axes = next((map.ndim for map in maps.values()), 2)
+        return read_photo(self.folder, self.record, self.root, item, axes)
 
     def row_maps(self, i: int) -> Mapping[str, Tensor]:
         """The maps of one row: layer → (h, w); none of a row with an error."""
@@ -312,6 +312,25 @@ class Run(Result):
         for name in (PLAN, *(path.name for _, path in part_files(self.folder))):
             shutil.copyfile(self.folder / name, aside / name)
         return {**plain_content(self.record), "kept": self.table["id"].tolist()}
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> Run:
+        """The run in a folder, also while it is under way.
+
+        Args:
+            root: the folder below which the pictures lie now, where they were moved: of a folder that was explained
+                itself, of a table its folder.
+
+        Raises:
+            ResultError: if anything is missing or changed, or it is of another kind; if there is no such root.
+        """
+        run = super().load(folder)
+        if root is None:
+            return run
+        place = Path(os.fspath(root)).resolve()
+        if not is_folder(place):
+            raise ResultError(f"Cannot read the images of the run below {os.fspath(root)!r}: there is no such folder.")
+        return replace(run, root=place)
 
     @classmethod
     def _read(cls, saved: Saved) -> Run:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import nn
 
 from foveal.attribution.perturbation import Progress
+from foveal.datasets.inside import picture_files
 from foveal.datasets.listing import DataSet, source_of
 from foveal.datasets.local import ShardStep, torch_threads, work_here
 from foveal.datasets.packing import DTYPES, Bits
@@ -100,8 +101,11 @@ def run(
     Args:
         model: as in `foveal.explain`; or the name of a network, as `foveal.load_model` takes it, which workers load
             themselves. Any other is sent to them by pickle.
-        images: a folder, whose folders are labels where every picture lies in one; a list of files; or a .csv or
-            .parquet file with a column of paths (uri, path, file …), below its own folder, and one of labels.
+        images: a folder, whose folders are labels where every picture lies in one; a list of files; a .csv or
+            .parquet file with a column of paths (uri, path, file …), below its own folder, and one of labels; or
+            pictures inside of files: .tar files as of WebDataset (one, a list, or a pattern), .parquet files with a
+            column of images, a folder that `datasets.Dataset.save_to_disk` wrote, or a `datasets.Dataset` that is
+            what its files hold.
         target: as in `foveal.explain`; "label" explains the label of each picture.
         out: the folder of the run; it holds one run, and another is refused.
         verb: "explain"; "flow": maps of all layers, and what each keeps; "measure": a map, and a number for each metric
@@ -290,14 +294,15 @@ def _tried(start: Start, plan: Plan) -> Columns:
     """The columns of the first picture that can be read: what is wrong with all is said at once."""
     explainer, own = start(), start.question.own
     errors: list[FovealError] = []
-    for item in plan.everything[:TRIED]:
-        try:
-            picture = explainer.read(plan.path(item))
-            return explainer.explain([item], [picture])[1]
-        except ImageError as error:
-            errors.append(error)
-        except TargetError as error:  # a wrong target, or a picture of which that cannot be asked
-            errors.append(error)
-            if not own and (isinstance(error, UnknownName) or len(errors) >= UNASKED):
-                break
+    with picture_files(plan.root) as files:
+        for item in plan.everything[:TRIED]:
+            try:
+                picture = explainer.read(files.get(item))
+                return explainer.explain([item], [picture])[1]
+            except ImageError as error:
+                errors.append(error)
+            except TargetError as error:  # a wrong target, or a picture of which that cannot be asked
+                errors.append(error)
+                if not own and (isinstance(error, UnknownName) or len(errors) >= UNASKED):
+                    break
     raise errors[0]
