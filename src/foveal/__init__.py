@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from foveal.results.retrieval import Retrieval
     from foveal.results.tiled import TiledExplanation
     from foveal.results.tree import Tree
+    from foveal.runs.reasons import Reasons
     from foveal.runs.result import Run
     from foveal.runs.run import run
     from foveal.similarity import Learned
@@ -114,6 +115,7 @@ _HOME = {
     "parts": "api.parts",
     "tiles": "api.tiles",
     "retrieve": "api.retrieve",
+    "Reasons": "runs.reasons",
     "Run": "runs.result",
     "run": "runs.run",
     "Retrieval": "results.retrieval",
@@ -175,6 +177,7 @@ __all__ = [
     "Parts",
     "Preprocessing",
     "Prototypes",
+    "Reasons",
     "Region",
     "Retrieval",
     "Run",

@@ -180,7 +180,7 @@ def files(tmp_path: Path) -> list[str]:
 def test_a_file_is_never_compared_with_itself_nor_read_when_it_need_not_be(
     files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import foveal.api.retrieve as module
+    import foveal.api.gallery as module
 
     most = []
     usual = module.load_images

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from foveal.datasets.inside import Picture
 from foveal.datasets.local import ShardStep, work_here
 from foveal.datasets.parts import PartLayout, Row, Sealed
 from foveal.datasets.plan import Item, Plan
 from foveal.datasets.processes import Workers
 from foveal.datasets.shard import ShardWork, Task
-from foveal.images.decode import decode_file
+from foveal.images.load import photo_of
 
 LAYOUT = PartLayout(("predicted",), ("score",), ("late",))
 BATCH = 2
@@ -38,8 +39,8 @@ class Means:
     deadly: str = ""
     once: str = ""
 
-    def read(self, path: Path) -> Any:
-        return np.asarray(decode_file(path).image, np.float32)
+    def read(self, picture: Picture) -> Any:
+        return np.asarray(photo_of(picture).pixels, np.float32)
 
     def rows(self, items: Sequence[Item], pictures: Sequence[Any]) -> list[Row]:
         if self.deadly and any(self.deadly in item.uri for item in items):

@@ -181,7 +181,6 @@ def _flow(plan: FlowPlan, passed: PassResult, seconds: float) -> Flow:
             "iterations": _numbers(passed, "iterations", layer, total),
         }
     lie = whereabouts(context, maps)
-    notes = [*context.remarks(), *passed.notes, *_remarks(plan, kept, measured), *lie.notes]
     result = Flow(
         maps=maps,
         photos=context.photos,
@@ -193,13 +192,14 @@ def _flow(plan: FlowPlan, passed: PassResult, seconds: float) -> Flow:
         parameters=_parameters(plan),
         model=context.subject.name,
         measured=measured,
-        notes=tuple(dict.fromkeys(notes)),
         seconds=seconds,
         versions=versions(),
         where=lie.where,
         signed=signed,
         kept=kept,
     )
+    notes = [*context.remarks(), *passed.notes, *flow_remarks(result), *lie.notes]
+    result = replace(result, notes=tuple(dict.fromkeys(notes)))
     return replace(result, auditor=partial(audited, plan, result))
 
 
@@ -240,25 +240,23 @@ def _parameters(plan: FlowPlan) -> dict[str, Any]:
     }
 
 
-def _remarks(plan: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str, Any]) -> list[str]:
-    notes = []
-    if (
-        plan.abandonment.mass == 1
-        and not plan.reference
-        and all(bool((share > 0.999).all()) for share in kept.values())
-    ):
+def flow_remarks(flow: Flow) -> tuple[str, ...]:
+    """What a reader must know of what was kept and how inversions went, in these images together."""
+    notes, asked = [], flow.parameters
+    everything = all(bool((share > 0.999).all()) for share in flow.kept.values())
+    if asked["mass"] == 1 and "reference" not in asked and everything:
         notes.append(
             "no neuron was left out, because the gradients of this network are nowhere zero: with mass=0.99 only the "
             "neurons that hold 99 % of the evidence are kept"
         )
-    worst = {layer: max(numbers["residual"]) for layer, numbers in measured.items()}
+    worst = {layer: max(flow.number(layer, "residual", i) for i in range(len(flow))) for layer in flow.layers}
     loose = {layer: residual for layer, residual in worst.items() if residual > 0.05}
     if loose:
         said = ", ".join(f"{layer} {100 * residual:.2g} %" for layer, residual in loose.items())
         # What comes from a layer that was itself rebuilt contradicts itself, and no number of steps mends that.
-        hint = "; more iterations may help" if plan.how.mode == "project" else ""
+        hint = "; more iterations may help" if asked["mode"] == "project" else ""
         notes.append(f"the inversion did not converge: residual {said}{hint}")
-    return notes
+    return tuple(notes)
 
 
 @checked

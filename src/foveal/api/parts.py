@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from foveal.images import ImageLike, Place, Preprocessing
 
 BARELY = 1e-4  # by a smaller share of the activity a seed wins by chance
+UNUSED = (
+    "the network does not use these parts: they describe its features, and the evidence of a part is the sum over its "
+    "positions"
+)
 
 
 @checked
@@ -199,8 +203,7 @@ def _result(context: Context, grouped: Division, how: Grouping, resolution: int,
     groups, verdict, batch = grouped.groups, grouped.verdict, context.batch
     score = verdict.score.detach()
     offset = score.to(grouped.evidence) - grouped.evidence.sum(1) - grouped.remainder
-    notes = [*context.remarks(), *grouped.notes, *_remarks(grouped, how)]
-    return Parts(
+    result = Parts(
         maps={grouped.layer: groups.display[:, 0].detach()},
         photos=batch.photos,
         score=score,
@@ -211,7 +214,6 @@ def _result(context: Context, grouped: Division, how: Grouping, resolution: int,
         parameters={"count": how.count, "resolution": resolution, **_others(how)},
         model=context.subject.name,
         measured={grouped.layer: {"coverage": _coverage(groups), "gap": groups.gaps.tolist()}},
-        notes=tuple(dict.fromkeys(notes)),
         seconds=seconds,
         versions=versions(),
         where=grouped.where,
@@ -222,6 +224,8 @@ def _result(context: Context, grouped: Division, how: Grouping, resolution: int,
         offset=offset.detach(),
         uses_own_parts=grouped.uses_own_parts,
     )
+    notes = [*context.remarks(), *grouped.notes, *([] if result.uses_own_parts else [UNUSED]), *part_remarks(result)]
+    return replace(result, notes=tuple(dict.fromkeys(notes)))
 
 
 def _others(how: Grouping) -> dict[str, Any]:
@@ -238,16 +242,14 @@ def _coverage(groups: Groups) -> list[float]:
     return cast("list[float]", seen.tolist())
 
 
-def _remarks(grouped: Division, how: Grouping) -> list[str]:
-    groups, notes = grouped.groups, []
-    if not grouped.uses_own_parts:
-        notes.append(
-            "the network does not use these parts: they describe its features, and the evidence of a part is the sum "
-            "over its positions"
-        )
+def part_remarks(parts: Parts) -> tuple[str, ...]:
+    """What a reader must know of the parts that were found, in these images together."""
+    groups, notes = parts.groups, []
     if not bool(groups.used.all()):
         fewest = int(groups.used.sum(1).min())
-        notes.append(f"only {fewest} of {how.count} slots found a part: all other positions are similar to these parts")
+        notes.append(
+            f"only {fewest} of {parts.count} slots found a part: all other positions are similar to these parts"
+        )
     if bool((groups.gaps[groups.used] < BARELY).any()) and groups.norm[0].numel() > 1:
         notes.append("a seed won by less than 0.01 % of the activity: another position could have been chosen")
-    return notes
+    return tuple(notes)

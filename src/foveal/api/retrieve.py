@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from foveal.api.gallery import embedded_few_at_a_time, read_like, similarities
 from foveal.api.match import match
 from foveal.api.rank_flip import rank_flip
-from foveal.attribution.embedding import AT_ONCE, ModelEmbedder, on_device
+from foveal.attribution.embedding import ModelEmbedder
 from foveal.attribution.prepare import check_pictures, read
 from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
@@ -29,7 +30,7 @@ from foveal.engine.keywords import checked
 from foveal.engine.select import last_stage_before
 from foveal.engine.stages import describe
 from foveal.errors import MethodError, TargetError
-from foveal.images import Batch, load_images
+from foveal.images import Batch
 from foveal.images.image_source import ImageSource
 from foveal.metrics.baselines import Fill
 from foveal.models.model import Model, as_model
@@ -37,7 +38,7 @@ from foveal.results.contrast import Contrast
 from foveal.results.provenance import versions
 from foveal.results.retrieval import Retrieval
 from foveal.similarity import Distance, MetricLike, find_metric
-from foveal.targets.reference import check_embedding, embedded, names_of
+from foveal.targets.reference import embedded, names_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -100,17 +101,17 @@ def retrieve(
     queries = ImageSource(images, partial(read, subject))
     first = queries.some([0]).tensor
     check_pictures(Batch(first, ()), "retrievals")
-    gallery = ImageSource(references, partial(_like, subject, first))
+    gallery = ImageSource(references, partial(read_like, subject, first))
     labels = _labels(query_labels, reference_labels, len(queries), len(gallery))
     notes = [*subject.notes]
     arguments = extra_inputs(1, inputs, keywords)
     embedder = ModelEmbedder(subject, first, arguments, notes)
     site = embedder.layer(embedding, local=chosen.local)
     at = layer or last_stage_before(site, describe(unwrap(subject.module), first, arguments), itself=True)
-    vectors = _embedded(embedder, gallery, site, chosen, "reference", progress)
-    asked = _embedded(embedder, queries, site, chosen, "query", progress)
+    vectors = embedded_few_at_a_time(embedder, gallery, site, chosen, "reference", progress)
+    asked = embedded_few_at_a_time(embedder, queries, site, chosen, "query", progress)
     ranked = Retrieval(
-        similarity=torch.cat([_similarities(chosen, v[None], vectors) for v in asked]),
+        similarity=torch.cat([similarities(chosen, v[None], vectors) for v in asked]),
         compared=_compared(queries, gallery, notes, labeled=bool(labels[0])),
         queries=queries.names("query"),
         references=gallery.names("reference"),
@@ -152,10 +153,6 @@ def _finished(ranked: Retrieval, contrasts: Sequence[Contrast], notes: Sequence[
     )
 
 
-def _like(subject: Model, first: Tensor, images: ImageLike | Batch) -> Batch:
-    return on_device(load_images(images, subject.preprocessing, axes=first.ndim - 2), first)
-
-
 def _labels(
     ours: Sequence[str | int] | Tensor | None, theirs: Sequence[str | int] | Tensor | None, n: int, m: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -171,32 +168,6 @@ def _labels(
         if len(given) != count:
             raise TargetError(f"{name} has {len(given)} labels for {count} {what}: give {count} labels")
     return sides
-
-
-def _embedded(
-    embedder: ModelEmbedder, images: ImageSource, site: str, metric: Distance, what: str, progress: Progress | None
-) -> Tensor:
-    """(m, d), or (m, d, h, w) where positions are compared; images are read a few at a time."""
-    parts, done = [], 0
-    names = images.names(what)
-    for batch in images.batches(AT_ONCE):
-        activations = torch.cat([activation for (activation,) in embedder.through(batch.tensor, [site])])
-        v = embedded(activations, local=metric.local).detach()
-        check_embedding(v, names[done : done + len(v)], what=what, scale_free=metric.scale_free)
-        parts.append(v)
-        done += len(v)
-        if progress:
-            progress("gallery" if what == "reference" else "queries", done, len(images))
-    return torch.cat(parts)
-
-
-def _similarities(metric: Distance, v: Float[Tensor, "k d"], references: Float[Tensor, "m d"]) -> Float[Tensor, "k m"]:
-    """Row by row, so that memory holds one query's differences to the gallery at a time."""
-    with torch.no_grad():
-        rows = torch.stack([metric.score(one[None], references) for one in v])
-    if not bool(torch.isfinite(rows).all()):
-        raise TargetError("a similarity is not finite: the embeddings are too large to be compared in this precision")
-    return rows
 
 
 def _compared(queries: ImageSource, gallery: ImageSource, notes: list[str], *, labeled: bool) -> Tensor:
@@ -285,4 +256,4 @@ class _Contrasting:
         """Similarities of altered queries to the whole gallery; an embedding of zeros is similar to nothing."""
         layer = self.ranked.embedding
         activations = torch.cat([activation for (activation,) in self.embedder.through(x, [layer])])
-        return _similarities(self.metric, embedded(activations, local=self.metric.local), self.vectors)
+        return similarities(self.metric, embedded(activations, local=self.metric.local), self.vectors)

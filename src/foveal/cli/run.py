@@ -11,6 +11,7 @@ from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.output_folder import OutputFolder
+from foveal.cli.run_verb import VerbOptions
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
@@ -26,17 +27,12 @@ def run(
         typer.Argument(
             metavar="PHOTOS",
             show_default=False,
-            help="A folder, a .csv or .parquet table with a column of paths, or image files.",
+            help="A folder, a .csv or .parquet table of paths or images, .tar files, or image files.",
         ),
     ],
     source: options.ClassifierOptions,
     question: options.TargetOptions,
-    method: Annotated[
-        str,
-        typer.Option("--method", "--methods", metavar="METHOD", help="A method, see `foveal methods`; or my.py:mine."),
-    ] = "gradcam",
-    layer: options.Layers = None,
-    audit: options.Audit = False,
+    asks: VerbOptions,
     workers: Annotated[
         int, typer.Option("--workers", "-j", min=0, metavar="N", help="Processes that work at once; 0: this one alone.")
     ] = 0,
@@ -63,41 +59,42 @@ def run(
     output: options.OutputOptions,
     work: OutputFolder,
 ) -> None:
-    """A whole data set: every photo explained once, and all of it kept in one folder.
+    """A whole data set: the same asked of every photo, and all of it kept in one folder.
 
     \b
       foveal run photos/ -m demo -o run/
       foveal run photos/ -m timm:resnet50 --method hirescam --workers 8 -o run/
       foveal run val.csv -m timm:resnet50 --target label --audit -o run/
+      foveal run train-*.tar -m timm:resnet50 -o run/
+      foveal run photos/ -m timm:resnet50 --verb measure --metric road -o run/
+      foveal run photos/ -m embed --verb match --references shelf/ -o run/
       foveal run photos/ -m timm:resnet50 --part 3/100 -o /shared/run/
 
     In a folder with a folder for each class these are the labels; a table has a column of paths (uri, path or file) and
-    may have one called label. --target as in `foveal explain`, or label: the label of each photo.
+    may have one called label. In .tar files as of WebDataset, the label of 01.jpg is in 01.cls, 01.json or 01.txt; a
+    .parquet file, or a folder that Hugging Face's save_to_disk wrote, may hold the images themselves. --target as in
+    `foveal explain`, or label: the label of each photo.
 
     Interrupted with Ctrl-C, or killed? The same command goes on where it stopped. A photo that cannot be read is a row
     with an error. --part lets many machines share a folder: start one with 1/100, one with 2/100 and so on, in a loop
     of the shell or an array of Slurm (--part $SLURM_ARRAY_TASK_ID/100).
 
+    --verb asks another question: flow (maps of all layers), measure (a number for each metric of faithfulness), match
+    (the most similar of --references, and why), parts (maps of the ranked parts).
+
     The folder gets Parquet files with a row for each photo (predicted, target, score, probability, map …), which
     DuckDB, polars and pandas read, and foveal.Run.load in Python; sheet.png shows some of the maps, numbers.png how the
     numbers are distributed, classes.png how each class came out. Prints the paths of these; --json a summary.
     """
-    from foveal.errors import FovealError
-    from foveal.methods import find_methods
     from foveal.runs.question import OWN, Network, RunQuestion
     from foveal.runs.run import explained
 
     number = _part(part)
+    verb = asks.find()
     own = question.target == OWN
     network = source.load()
     target = None if own else question.resolve(network)
-    chosen = find_methods([method])
-    if len(chosen) != 1:
-        raise FovealError(f"a run has one method, and {method} are {len(chosen)}: name one")
-    ((name, formula),) = chosen.items()
-    asked = RunQuestion(
-        Network(source.network, network), name, formula, target, options.layer_spec(layer), own=own, audit=audit
-    )
+    asked = RunQuestion(Network(source.network, network), verb, target, own=own)
     given = [str(photo) for photo in photos]
     with progress("explaining photos") as move:
 

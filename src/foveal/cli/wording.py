@@ -15,10 +15,11 @@ OPTIONS = {
     name: f"--{name}"
     for name in (
         "embedding", "labels", "layer", "lines", "method", "metric", "mode", "nodes", "parts", "port", "preprocessing",
-        "resolution", "rule", "show", "target", "task", "token", "weights",
+        "references", "resolution", "rule", "show", "target", "task", "token", "weights",
     )
 } | {"methods": "--method", "metrics": "--metric"}  # fmt: skip
 SWITCHES = {
+    "contributions=True": "--contributions",
     "pretrained=False": "--no-pretrained",
     "pretrained=True": "--pretrained",
     "baseline_maps=False": "--no-baseline-maps",

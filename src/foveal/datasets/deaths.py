@@ -26,8 +26,13 @@ class Deaths:
     of: Counter[int] = field(default_factory=Counter)
     unexplained: Counter[int] = field(default_factory=Counter)
 
-    def again(self, task: Task, kills: Callable[[Sequence[Item]], bool]) -> Task:
-        """The shard whose process has ended, to be begun again; from the second time on without what kills it.
+    def suspicious(self, task: Task) -> bool:
+        """Counts that its process has ended; from the second time on it is time to search for what kills it."""
+        self.of[task.shard] += 1
+        return self.of[task.shard] >= TWICE
+
+    def searched(self, task: Task, kills: Callable[[Sequence[Item]], bool]) -> Task:
+        """The suspicious shard, to be begun again without what kills its process.
 
         Args:
             kills: whether going through some pictures ends a process.
@@ -35,9 +40,6 @@ class Deaths:
         Raises:
             FovealError: where processes end again and again, and no picture is at fault.
         """
-        self.of[task.shard] += 1
-        if self.of[task.shard] < TWICE:
-            return task
         guilty = culprit([item for item in task.items if item.id not in task.hopeless], kills)
         if guilty is not None:
             return replace(task, hopeless={**task.hopeless, guilty.id: KILLED})

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from foveal.datasets.local import ShardStep, torch_threads
 from foveal.datasets.parts import Sealed
 from foveal.datasets.processes import pickled, unpickled
 from foveal.datasets.shard import Explainer, ShardWork, Task
-from foveal.errors import FovealError, MissingExtra
+from foveal.errors import FovealError, MissingExtra, counted
 
 if TYPE_CHECKING:
     from foveal.datasets.plan import Item
@@ -31,8 +32,12 @@ LOCAL = "local"
 STORE = 100 * 2**20
 """Bytes of a local object store: it holds the network, if anything."""
 PATIENCE = 300.0
-"""Seconds until the first actor must be ready."""
+"""Seconds for which no actor may be ready."""
 SECOND = 1.0
+HEAD_PATIENCE = 20.0
+"""Seconds for which the head of a cluster may not answer; Ray itself waits for a minute."""
+STILLBORN = 3
+"""Actors that may end while they load the network, before that is an error."""
 
 
 class Shards:
@@ -75,7 +80,8 @@ class RayWorkers:
 
     def __init__(self, work: ShardWork, count: int, moved: Callable[[ShardStep], None], address: str) -> None:
         self._content, self._count, self._moved, self._address = pickled(work), count, moved, address
-        self._deaths = Deaths()
+        self._deaths, self._stillborn = Deaths(), 0
+        self._trial: Any = None
 
     def each(self, tasks: Sequence[Task]) -> Iterator[Sealed]:
         """Each part as it is sealed, in any order.
@@ -88,68 +94,151 @@ class RayWorkers:
             return
         self._ray, own = joined(self._address, self._count)
         try:
+            self._head = _Head(self._ray)
             yield from self._worked(deque(tasks))
         finally:
             if own:
                 self._ray.shutdown()
 
     def _worked(self, waiting: deque[Task]) -> Iterator[Sealed]:
-        ray, busy = self._ray, dict[Any, tuple[Any, Task]]()
-        self._sent = ray.put(self._content)
+        """Shards that kill their actors are searched once the others are done, when CPUs are free for it."""
+        self._sent = self._ray.put(self._content)
+        while waiting:
+            suspects: list[Task] = []
+            yield from self._shared(waiting, suspects)
+            waiting.extend(self._deaths.searched(task, self._kills) for task in suspects)
+            if self._trial:
+                self._ray.kill(self._trial)
+                self._trial = None
+
+    def _shared(self, waiting: deque[Task], suspects: list[Task]) -> Iterator[Sealed]:
+        """The parts of what is waiting, by as many actors as there is room for; none that has not begun is given a
+        shard, because one for which the cluster has lost the CPU waits for ever."""
+        ray, actors = self._ray, _Actors()
         count = min(self._count, len(waiting), max(1, int(ray.cluster_resources().get("CPU", 1))))
-        idle = [self._started() for _ in range(count)]
-        self._first_is_ready(idle)
+        for _ in range(count):
+            self._start(actors)
         try:
-            while waiting or busy:
-                while waiting and idle:
-                    self._give(idle.pop(), waiting.popleft(), busy)
-                for ref in ray.wait([*busy], num_returns=1, timeout=SECOND)[0]:
-                    actor, task = busy.pop(ref)
-                    try:
-                        sealed = _got(ray, ref)
-                    except ray.exceptions.RayActorError:
-                        waiting.appendleft(self._deaths.again(task, self._kills))
-                        idle.append(self._started())
-                        continue
-                    idle.append(actor)
-                    self._moved(ShardStep(task.shard, sealed.rows))
-                    yield sealed
+            while waiting or actors.busy:
+                while waiting and actors.idle:
+                    self._give(actors, waiting.popleft())
+                self._head.check()
+                if actors.hopeless:
+                    raise FovealError(
+                        f"Ray started no actor in {PATIENCE:.0f} s: the cluster has no free CPU, or cannot load the "
+                        "network."
+                    )
+                for ref in ray.wait([*actors.busy, *actors.starting], num_returns=1, timeout=SECOND)[0]:
+                    if ref in actors.starting:
+                        self._ready(actors, ref)
+                    elif sealed := self._part(actors, ref, waiting, suspects):
+                        self._moved(ShardStep(sealed.shard, sealed.rows))
+                        yield sealed
         finally:
-            for actor in [*idle, *(actor for actor, _ in busy.values())]:
+            self._head.check()
+            for actor in actors.all:
                 ray.kill(actor)
+
+    def _start(self, actors: _Actors) -> None:
+        actor = self._started()
+        actors.starting[actor.ready.remote()] = actor
 
     def _started(self) -> Any:
         return self._ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(Shards).remote(self._sent)
 
-    def _give(self, actor: Any, task: Task, busy: dict[Any, tuple[Any, Task]]) -> None:
-        busy[actor.do.remote(pickle.dumps(task))] = (actor, task)
+    def _give(self, actors: _Actors, task: Task) -> None:
+        actor = actors.idle.pop()
+        actors.busy[actor.do.remote(pickle.dumps(task))] = (actor, task)
 
-    def _first_is_ready(self, actors: Sequence[Any]) -> None:
-        """Actors that find no CPU wait for ever."""
-        refs, until = [actor.ready.remote() for actor in actors], time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            ready, _ = self._ray.wait(refs, num_returns=1, timeout=SECOND)
-            if ready:
-                try:
-                    _got(self._ray, ready[0])
-                except self._ray.exceptions.RayActorError as error:
-                    raise FovealError(
-                        f"An actor ended before it had loaded the network: {_first_line(error)}."
-                    ) from error
-                return
-        raise FovealError(
-            f"Ray started no actor in {PATIENCE:.0f} s: the cluster has no free CPU, or cannot load the network."
-        )
+    def _ready(self, actors: _Actors, ref: Any) -> None:
+        """An actor has loaded the network, or ended before."""
+        actor = actors.starting.pop(ref)
+        try:
+            _got(self._ray, ref)
+        except self._ray.exceptions.RayActorError as error:
+            self._stillborn += 1
+            if self._stillborn > STILLBORN:
+                raise FovealError(
+                    f"{counted(self._stillborn, 'actor')} ended before they had loaded the network: "
+                    f"{_first_line(error)}."
+                ) from error
+            self._start(actors)
+        else:
+            actors.idle.append(actor)
+
+    def _part(self, actors: _Actors, ref: Any, waiting: deque[Task], suspects: list[Task]) -> Sealed | None:
+        """The part that an actor has sealed; None where it has ended, and its shard must be begun again."""
+        actor, task = actors.busy.pop(ref)
+        try:
+            sealed: Sealed = _got(self._ray, ref)
+        except self._ray.exceptions.RayActorError:
+            self._ray.kill(actor)  # it may only be out of reach
+            (suspects if self._deaths.suspicious(task) else waiting).append(task)
+            self._start(actors)
+            return None
+        actors.idle.append(actor)
+        return sealed
 
     def _kills(self, items: Sequence[Item]) -> bool:
-        actor = self._started()
+        """Whether going through these pictures ends an actor; one that survives tries the next, too."""
+        actor, self._trial = self._trial or self._started(), None
         try:
-            return not _got(self._ray, actor.survive.remote(pickle.dumps(Task(0, items))))
+            _got(self._ray, actor.survive.remote(pickle.dumps(Task(0, items))))
         except self._ray.exceptions.RayActorError:
+            self._ray.kill(actor)
             return True
-        finally:
-            with suppress(ValueError):
-                self._ray.kill(actor)
+        self._trial = actor
+        return False
+
+
+@dataclass
+class _Actors:
+    """Actors by what they do, and since when none of them was of use."""
+
+    starting: dict[Any, Any] = field(default_factory=dict)
+    busy: dict[Any, tuple[Any, Task]] = field(default_factory=dict)
+    idle: list[Any] = field(default_factory=list)
+    useless: float = field(default_factory=time.monotonic)
+
+    @property
+    def all(self) -> list[Any]:
+        """Every one of them."""
+        return [*self.idle, *self.starting.values(), *(actor for actor, _ in self.busy.values())]
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether all have been starting for too long."""
+        if self.busy or self.idle:
+            self.useless = time.monotonic()
+        return time.monotonic() - self.useless > PATIENCE
+
+
+class _Head:
+    """The head of a cluster, which answers at its address as long as there is a cluster.
+
+    Where it is gone, Ray ends the driver's process after a minute, with no chance to say what is to be done.
+    """
+
+    def __init__(self, ray: Any) -> None:
+        host, _, port = str(ray.get_runtime_context().gcs_address).rpartition(":")
+        self._place = (host.strip("[]"), int(port))
+        self._asked = self._answered = time.monotonic()
+
+    def check(self) -> None:
+        """Raises FovealError where it has not answered for a while."""
+        now = time.monotonic()
+        if now - self._asked < SECOND:
+            return
+        try:
+            with socket.create_connection(self._place, timeout=SECOND):
+                self._answered = now
+        except OSError as error:
+            if now - self._answered > HEAD_PATIENCE:
+                raise FovealError(
+                    f"The head of the Ray cluster at {self._place[0]}:{self._place[1]} is gone: start the cluster "
+                    "again; the same call then goes on with the parts that are done."
+                ) from error
+        self._asked = time.monotonic()
 
 
 def joined(address: str, count: int) -> tuple[Any, bool]:

@@ -47,6 +47,12 @@ def read_parquet(file: BinaryIO, columns: Sequence[str] | None = None) -> Any:
         return content.read(columns=columns, use_threads=False)
 
 
+def read_schema(file: BinaryIO) -> Any:
+    """The columns of an open file."""
+    with arrow("parquet").ParquetFile(file) as content:
+        return content.schema_arrow
+
+
 def read_facts(file: BinaryIO) -> tuple[Mapping[bytes, bytes], int]:
     """What the end of an open file says of it, and how many rows it has."""
     with arrow("parquet").ParquetFile(file) as content:

@@ -37,13 +37,15 @@ class PartLayout:
     Attributes:
         texts, numbers: names of columns, numbers as float32.
         maps: layers whose maps are kept.
-        bits: how each cell of a map is kept.
+        bits: how each cell of a map is kept, and each value of a vector.
+        vectors: names of columns with several numbers a picture.
     """
 
     texts: tuple[str, ...]
     numbers: tuple[str, ...]
     maps: tuple[str, ...]
     bits: Bits = "float16"
+    vectors: tuple[str, ...] = ()
 
     def columns(self, layer: str) -> tuple[str, str, str]:
         """The columns of a layer: its map, scale and shape; with the layer's name where there are several."""
@@ -52,7 +54,7 @@ class PartLayout:
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """All columns that hold no maps."""
+        """All columns that hold no maps and no vectors."""
         return ("id", "uri", "label", *self.texts, *self.numbers, "notes", "error")
 
 
@@ -65,12 +67,14 @@ class Row:
         maps: layer -> (h, w), or along any axes.
         notes: what a reader must know of it.
         error: why there is nothing of it.
+        vectors: by column, (c,).
     """
 
     values: Mapping[str, str | float | None] = field(default_factory=dict)
     maps: Mapping[str, ArrayLike] = field(default_factory=dict)
     notes: Sequence[str] = ()
     error: str | None = None
+    vectors: Mapping[str, ArrayLike] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,11 @@ class Sealed:
     rows: int
     failed: int
     digest: str = ""
+
+
+def scale_of(vector: str) -> str:
+    """The column of what the numbers of a vector are to be multiplied by."""
+    return f"{vector}_scale"
 
 
 def part_name(shard: int) -> str:
@@ -151,13 +160,17 @@ def _table(shard: int, of: str, items: Sequence[Item], rows: Sequence[Row], layo
     }
     for names, kind in ((layout.texts, pa.string()), (layout.numbers, pa.float32())):
         columns |= {name: pa.array([row.values.get(name) for row in rows], kind) for name in names}
-    columns["notes"] = pa.array(["; ".join(row.notes) or None for row in rows], pa.string())
+    columns["notes"] = pa.array(["\n".join(row.notes) or None for row in rows], pa.string())
     columns["error"] = pa.array([row.error for row in rows], pa.string())
     for layer in layout.maps:
         packed = [pack(row.maps[layer], layout.bits) if layer in row.maps else (None, None, None) for row in rows]
         kinds = (pa.binary(), pa.float32(), pa.list_(pa.int32()))
         for k, (name, kind) in enumerate(zip(layout.columns(layer), kinds, strict=True)):
             columns[name] = pa.array([cell[k] for cell in packed], kind)
+    for name in layout.vectors:
+        packed = [pack(row.vectors[name], layout.bits) if name in row.vectors else (None, None, None) for row in rows]
+        columns[name] = pa.array([cell[0] for cell in packed], pa.binary())
+        columns[scale_of(name)] = pa.array([cell[1] for cell in packed], pa.float32())
     failed = sum(row.error is not None for row in rows)
     said = {OF: of, SHARD: str(shard), b"foveal.failed": str(failed), b"foveal.bits": layout.bits}
     return pa.table(columns).replace_schema_metadata(said)

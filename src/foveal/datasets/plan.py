@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat, starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from foveal.datasets.parquet import arrow, parquet_bytes, read_parquet
 from foveal.errors import FovealError, ImageError, ResultError
@@ -23,11 +24,29 @@ from foveal.storage.reading import damage, opened
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+Listed: TypeAlias = "tuple[str, str | None] | tuple[str, str | None, Inside]"
+"""The uri of a picture, its label, and where it lies if it is no file of its own."""
 PLAN = "plan.parquet"
+INSIDE = ("file", "start", "size")
 LARGEST_SHARD = 512
 """Pictures; what is lost when a process is killed is no more than a shard."""
 SHARDS = 64
 """A small data set is divided into about so many, so that several processes have something to do."""
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Where a picture lies in a file.
+
+    Attributes:
+        file: with slashes, below the root of the plan; or from "/" on.
+        start: of a tar, the byte that it starts at; of a table, its row.
+        size: of a tar, how many bytes; of a table 0.
+    """
+
+    file: str
+    start: int
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,11 +57,13 @@ class Item:
         id: its number, from 0.
         uri: its file, with slashes, below the root of the plan; or from "/" on.
         label: its class, as the data set names it; None where it does not.
+        inside: where it lies in a file, if it is none of its own; its uri then is that file's, and its name there.
     """
 
     id: int
     uri: str
     label: str | None = None
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +75,7 @@ class Plan:
     size: int
 
     @classmethod
-    def of(cls, listed: Iterable[tuple[str, str | None]], root: Path, *, batch: int = 1, shard: int = 0) -> Plan:
+    def of(cls, listed: Iterable[Listed], root: Path, *, batch: int = 1, shard: int = 0) -> Plan:
         """The plan of pictures with their labels, in the order in which they are listed.
 
         Args:
@@ -64,7 +85,7 @@ class Plan:
         Raises:
             ImageError: for a data set without pictures.
         """
-        items = [Item(number, uri, label) for number, (uri, label) in enumerate(listed)]
+        items = [Item(number, *row) for number, row in enumerate(listed)]
         if not items:
             raise ImageError("There are no images to explain: the list is empty.")
         wanted = shard or min(LARGEST_SHARD, math.ceil(len(items) / SHARDS))
@@ -92,17 +113,13 @@ class Plan:
             raise FovealError(f"There is no part {number}/{count} of a run: give a number from 1 to {max(1, count)}.")
         return list(range(number - 1, self.shards, count))
 
-    def path(self, item: Item) -> Path:
-        """Where the picture lies."""
-        return self.root / item.uri
-
     @cached_property
     def digest(self) -> str:
-        """Of names, labels and shards, wherever the pictures lie."""
-        return fingerprint(items=[[item.uri, item.label] for item in self.everything], size=self.size)
+        """Of names, labels, places and shards, wherever the pictures lie."""
+        return fingerprint(items=[_told(item) for item in self.everything], size=self.size)
 
     def save(self, folder: Path) -> None:
-        """Write plan.parquet: shard, id, uri, label."""
+        """Write plan.parquet: shard, id, uri, label; of pictures inside of files also file, start and size."""
         write_bytes(folder / PLAN, parquet_bytes(self._table()), ResultError)
 
     @classmethod
@@ -120,16 +137,27 @@ class Plan:
         """The plan in an open file."""
         table = read_parquet(file)
         columns = [table.column(name).to_pylist() for name in ("id", "uri", "label")]
-        return cls([Item(*row) for row in zip(*columns, strict=True)], root, size)
+        places: Iterable[Inside | None] = repeat(None, len(columns[0]))
+        if INSIDE[0] in table.column_names:
+            places = starmap(Inside, zip(*(table.column(name).to_pylist() for name in INSIDE), strict=True))
+        return cls([Item(*row) for row in zip(*columns, places, strict=True)], root, size)
 
     def _table(self) -> Any:
         pa = arrow()
         items = self.everything
-        return pa.table(
-            {
-                "shard": pa.array([item.id // self.size for item in items], pa.int32()),
-                "id": pa.array([item.id for item in items], pa.int64()),
-                "uri": pa.array([item.uri for item in items], pa.string()),
-                "label": pa.array([item.label for item in items], pa.string()),
-            }
-        )
+        columns = {
+            "shard": pa.array([item.id // self.size for item in items], pa.int32()),
+            "id": pa.array([item.id for item in items], pa.int64()),
+            "uri": pa.array([item.uri for item in items], pa.string()),
+            "label": pa.array([item.label for item in items], pa.string()),
+        }
+        places = [item.inside for item in items if item.inside]
+        if places:  # of all, or of none
+            for name, kind in zip(INSIDE, (pa.string(), pa.int64(), pa.int64()), strict=True):
+                columns[name] = pa.array([getattr(place, name) for place in places], kind)
+        return pa.table(columns)
+
+
+def _told(item: Item) -> list[Any]:
+    place = [item.inside.file, item.inside.start, item.inside.size] if item.inside else []
+    return [item.uri, item.label, *place]

@@ -158,8 +158,10 @@ class Workers:
         return task
 
     def _again(self, task: Task, content: bytes) -> Task:
+        if not self._deaths.suspicious(task):
+            return task
         with _Tries(content, task.shard) as tries:
-            return self._deaths.again(task, tries.kill)
+            return self._deaths.searched(task, tries.kill)
 
 
 class _Tries:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from foveal.datasets.inside import Picture, PictureFiles, picture_files
 from foveal.datasets.parts import PartLayout, Row, Sealed, write_part
 from foveal.datasets.plan import Item
 from foveal.errors import FovealError
@@ -27,8 +28,9 @@ AHEAD = 2
 class Explainer(Protocol):
     """What is done with pictures; made once in each process."""
 
-    def read(self, path: Path) -> Any:
-        """One picture, as small as it goes: a few batches of them are in memory. Called in a thread of its own."""
+    def read(self, picture: Picture) -> Any:
+        """One picture, by its file or the bytes of one, as small as it goes: a few batches of them are in memory.
+        Called in a thread of its own."""
 
     def rows(self, items: Sequence[Item], pictures: Sequence[Any]) -> Sequence[Row]:
         """What comes out for each; raises where the pictures together fail, and then gets them one by one."""
@@ -94,12 +96,12 @@ class ShardWork:
     def _read(self, explainer: Explainer, task: Task) -> Iterator[list[tuple[Item, Any]]]:
         """The pictures batch by batch; a row with an error in place of what cannot be read."""
         batches = [task.items[i : i + self.batch] for i in range(0, len(task.items), self.batch)]
-        with ThreadPoolExecutor(1, thread_name_prefix="foveal-reading") as reader:
+        with picture_files(self.root) as files, ThreadPoolExecutor(1, thread_name_prefix="foveal-reading") as reader:
             coming: deque[Future[list[tuple[Item, Any]]]] = deque()
             try:
                 for batch in batches:
                     left = [item for item in batch if item.id not in task.hopeless]
-                    coming.append(reader.submit(self._pictures, explainer, left))
+                    coming.append(reader.submit(self._pictures, explainer, files, left))
                     if len(coming) > AHEAD:
                         yield coming.popleft().result()
                 while coming:
@@ -108,8 +110,8 @@ class ShardWork:
                 for future in coming:
                     future.cancel()
 
-    def _pictures(self, explainer: Explainer, items: Sequence[Item]) -> list[tuple[Item, Any]]:
-        return [(item, _failing(partial(explainer.read, self.root / item.uri), self.root)) for item in items]
+    def _pictures(self, explainer: Explainer, files: PictureFiles, items: Sequence[Item]) -> list[tuple[Item, Any]]:
+        return [(item, _failing(lambda item=item: explainer.read(files.get(item)), self.root)) for item in items]  # type: ignore[misc]
 
 
 def _explained(explainer: Explainer, good: Sequence[tuple[Item, Any]]) -> dict[int, Row]:

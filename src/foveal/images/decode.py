@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +22,6 @@ from foveal.images.warned import warned
 from foveal.storage.reading import DAMAGE, opened, reason
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import BinaryIO
 
     from numpy.typing import NDArray
@@ -37,26 +39,39 @@ def decode_file(path: Path, selection: Selection = AS_IT_IS) -> Decoded:
         ImageError: for what cannot be read, with what to do.
         MissingExtra: where the library for a kind of file is not installed.
     """
-    try:
+    with _failing(str(path)):
         if path.is_dir():
             raise ImageError("it is a folder; pass its files as a list.")
         with opened(path, most=LARGEST) as file:
             return decode_stream(file, path, selection)
+
+
+def decode_named(file: BinaryIO, name: str, selection: Selection = AS_IT_IS) -> Decoded:
+    """The picture in an open file, as `decode_file` reads one of this name. Raises as it does."""
+    with _failing(name):
+        return decode_stream(file, Path(name), selection)
+
+
+@contextmanager
+def _failing(name: str) -> Iterator[None]:
+    """What keeps a picture from being read, in a sentence."""
+    try:
+        yield
     except FileNotFoundError as error:
-        raise ImageError(f"Cannot read {str(path)!r}: there is no such file.") from error
+        raise ImageError(f"Cannot read {name!r}: there is no such file.") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"Cannot read {str(path)!r}: Pillow cannot read this image format.") from error
+        raise ImageError(f"Cannot read {name!r}: Pillow cannot read this image format.") from error
     except Image.DecompressionBombError as error:
         raise ImageError(
-            f"Cannot read {str(path)!r}: it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; "
+            f"Cannot read {name!r}: it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; "
             "shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust the file."
         ) from error
     except ImageError as error:
-        raise ImageError(f"Cannot read {str(path)!r}: {error}") from error
+        raise ImageError(f"Cannot read {name!r}: {error}") from error
     except DAMAGE as error:
         system = error.strerror if isinstance(error, OSError) else None
         why = system or f"the image is damaged ({reason(error)})"
-        raise ImageError(f"Cannot read {str(path)!r}: {why}.") from error
+        raise ImageError(f"Cannot read {name!r}: {why}.") from error
 
 
 def decode_upload(file: BinaryIO, selection: Selection = AS_IT_IS) -> Decoded:

@@ -113,6 +113,12 @@ def _sorted_out(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
     return pictures, skipped, results
 
 
+def is_picture_name(name: str) -> bool:
+    """Whether what is called so is a picture that is read here, by the ending of its name."""
+    file = Path(name)
+    return bool(file.suffix) and _reads(file)
+
+
 def _reads(file: Path) -> bool:
     """Whether files of this name, or that start so, are read by what is installed."""
     reader = _reader(file)

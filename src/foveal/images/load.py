@@ -16,6 +16,7 @@ from PIL import Image
 
 from foveal.errors import ImageError, printable
 from foveal.images.geometry import Geometry
+from foveal.images.named_bytes import NamedBytes
 from foveal.images.place import Place
 from foveal.images.planes import plane
 from foveal.images.selection import AS_IT_IS, TO_LOOK_AT, Selection
@@ -202,6 +203,10 @@ def _decoded(image: OneImage, selection: Selection = AS_IT_IS) -> tuple[Decoded,
 
         path = Path(os.fsdecode(image))
         return decode_file(path, selection), _named(path)
+    if isinstance(image, NamedBytes):
+        from foveal.images.decode import decode_named
+
+        return decode_named(image, image.name, selection), _named(Path(image.name))
     if isinstance(image, BytesIO):
         from foveal.images.decode import decode_upload
 

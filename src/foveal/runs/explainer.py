@@ -5,38 +5,50 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from foveal.api.explain import explanations
 from foveal.attribution.prepare import prepare, read
+from foveal.datasets.inside import Picture
 from foveal.datasets.parts import Row
 from foveal.datasets.plan import Item
 from foveal.errors import FovealError, TargetError
 from foveal.images import Batch, Photo
 from foveal.results.notes import map_notes, photo_notes
 from foveal.runs.question import RunQuestion
-from foveal.targets import Class
+from foveal.runs.record import CONTRIBUTIONS, TEXTS
+from foveal.targets import Class, NeedsModel
 from foveal.targets.class_scores import class_head, first_head
 
 if TYPE_CHECKING:
     from foveal.attribution.context import Context
     from foveal.results import Explanation
+    from foveal.runs.verbs.verb import Columns
     from foveal.targets import TargetLike
     from foveal.targets.heads import Head
 
 
-@dataclass(frozen=True)
+@dataclass
 class Start:
-    """What makes the explainer, in any process."""
+    """What makes the explainer, in any process; in one process it is made once."""
 
     question: RunQuestion
+    made: RunExplainer | None = None
 
     def __call__(self) -> RunExplainer:
-        return RunExplainer(self.question)
+        self.made = self.made or RunExplainer(self.question)
+        return self.made
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"question": self.question, "made": None}
+
+    def say_once(self, notes: tuple[str, ...]) -> None:
+        """These hold for every picture, and are not said again of each."""
+        self.question = replace(self.question, notes=notes)
+        if self.made:
+            self.made.question = self.question
 
 
 class RunExplainer:
@@ -44,12 +56,14 @@ class RunExplainer:
 
     def __init__(self, question: RunQuestion) -> None:
         self.question, self.model = question, question.network.get()
+        self._ask = question.verb.begin(self.model)
+        self._target = question.target
         self._head: Head | None = None
         self._looked = False
 
-    def read(self, path: Path) -> Batch:
+    def read(self, picture: Picture) -> Batch:
         """The network's input; of the photo only where its pixels lie, not the pixels."""
-        batch = read(self.model, [str(path)])
+        batch = read(self.model, [picture])
         return Batch(batch.tensor, tuple(_without_pixels(photo) for photo in batch.photos))
 
     def rows(self, items: Sequence[Item], pictures: Sequence[Any]) -> list[Row]:
@@ -58,37 +72,39 @@ class RunExplainer:
         Raises:
             FovealError: where one of them does not fit.
         """
-        context, why = self.explain(items, pictures)
-        predicted = self._predicted(context, why)
-        numbers = self._numbers(context, why)
-        general = general_notes(why)
+        if self.question.verb.alone and len(items) > 1:
+            each = zip(items, pictures, strict=True)
+            return [row for item, picture in each for row in self.rows([item], [picture])]
+        context, columns = self.explain(items, pictures)
+        why = columns.why
+        texts = {"predicted": self._predicted(context, why)} if "predicted" not in columns.texts else {}
+        numbers = {**_scores(why), **columns.numbers}
         rows = []
         for i in range(len(items)):
             maps = {layer: map[i].detach().float().cpu().numpy() for layer, map in why.maps.items()}
             values = {
-                "predicted": predicted[i],
+                **{name: entries[i] for name, entries in {**texts, **columns.texts}.items()},
                 "target": None if why.target_spec.get("kind") == "none" else why.target[i],
-                **{name: values[i] for name, values in numbers.items()},
+                **{name: entries[i] for name, entries in numbers.items()},
             }
             alone = {layer: map[i : i + 1] for layer, map in why.maps.items()}
-            notes = [*map_notes(alone), *photo_notes([why.photos[i]])]
-            notes += [note for note in general if note not in self.question.notes]
-            rows.append(Row(values, maps, tuple(notes)))
+            notes = [*map_notes(alone), *photo_notes([why.photos[i]]), *(columns.remarks[i] if columns.remarks else ())]
+            notes += [note for note in columns.notes if note not in self.question.notes]
+            brings = columns.contributions
+            vectors = {CONTRIBUTIONS: brings.values[i]} if brings else {}
+            rows.append(Row(values, maps, tuple(notes), vectors=vectors))
         return rows
 
-    def explain(self, items: Sequence[Item], pictures: Sequence[Any]) -> tuple[Context, Explanation]:
-        """One explanation of them all, and what it was made from."""
-        asked = self.question
+    def explain(self, items: Sequence[Item], pictures: Sequence[Any]) -> tuple[Context, Columns]:
+        """What the verb says of them all, and what it was asked of."""
         batch = Batch(
             torch.cat([one.tensor for one in pictures]), tuple(photo for one in pictures for photo in one.photos)
         )
-        target = _own_labels(items) if asked.own else asked.target
-        blind = target is None and asked.method.needs == "activations"
-        context = prepare(self.model, batch, target, blind=blind)
-        (why,) = explanations(
-            context, {asked.name: asked.method}, asked.layer, resolution=asked.resolution, scales=asked.scales
-        )
-        return context, why
+        target = _own_labels(items) if self.question.own else self._target
+        context = prepare(self.model, batch, target, blind=self.question.blind)
+        if isinstance(target, NeedsModel):  # its references are embedded once
+            self._target = context.target
+        return context, self._ask(context)
 
     def _predicted(self, context: Context, why: Explanation) -> list[str | None]:
         """The name of the strongest class of each picture; its number where names are not known."""
@@ -114,26 +130,19 @@ class RunExplainer:
                     self._head = replace(head, scores=head.scores.detach())
         return self._head
 
-    def _numbers(self, context: Context, why: Explanation) -> Mapping[str, Sequence[float | None]]:
-        columns = {
-            name: [None] * len(why.photos) if values is None else values.detach().cpu().tolist()
-            for name, values in (("score", why.score), ("probability", why.probability))
-        }
-        return {**columns, **(self._audit(context, why) if self.question.audit else {})}
 
-    def _audit(self, context: Context, why: Explanation) -> dict[str, list[float | None]]:
-        from foveal.api.audit import audit
-
-        tests = audit(self.model, context.batch, context.target, explanations=why)
-        each = [(test.area, test.effect, *test.chance, test.beats) for test in tests]
-        names = ("audit_area", "audit_effect", "audit_chance", "audit_spread", "audit_beats")
-        return {name: [float(test[k]) for test in each] for k, name in enumerate(names)}
+def columns_of(columns: Columns) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of all columns of text and of numbers."""
+    return tuple(dict.fromkeys([*TEXTS, *columns.texts])), tuple(
+        dict.fromkeys([*_scores(columns.why), *columns.numbers])
+    )
 
 
-def general_notes(why: Explanation) -> tuple[str, ...]:
-    """Its notes, but for those of single maps and photos."""
-    own = {*map_notes(why.maps), *photo_notes(why.photos)}
-    return tuple(note for note in why.notes if note not in own)
+def _scores(why: Explanation) -> dict[str, Sequence[float | None]]:
+    return {
+        name: [None] * len(why.photos) if values is None else values.detach().cpu().tolist()
+        for name, values in (("score", why.score), ("probability", why.probability))
+    }
 
 
 def _own_labels(items: Sequence[Item]) -> TargetLike:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from foveal._version import __version__
-from foveal.engine.select import LayerSpec
 from foveal.errors import TargetError
 from foveal.images import Preprocessing
-from foveal.methods import Method
 from foveal.models.model import Model
 from foveal.results.provenance import versions
+from foveal.runs.verbs.verb import Verb
 from foveal.storage.fingerprint import fingerprint
 from foveal.targets import Class, Labels, TargetLike
 
 OWN = "label"
 """The target of a run that explains each picture's own label."""
-DELETION = ("audit_area", "audit_effect", "audit_chance", "audit_spread", "audit_beats")
 
 
 @dataclass
@@ -48,28 +46,30 @@ class RunQuestion:
     """What a run asks.
 
     Attributes:
-        method: by the name it answers to.
-        layer, resolution, scales: as in `foveal.explain`.
+        verb: what is asked of each picture.
+        target: of every picture.
         own: each picture's label is its target; `target` is None then.
-        audit: whether each map has a deletion test.
         notes: what holds for every picture, and is not said again of each.
+
+    Raises:
+        TargetError: for a target where the verb looks at none.
     """
 
     network: Network
-    name: str
-    method: Method
+    verb: Verb
     target: TargetLike = None
-    layer: LayerSpec = None
-    resolution: int = 1
-    scales: Sequence[float] = (1.0,)
     own: bool = False
-    audit: bool = False
     notes: tuple[str, ...] = field(default=())
 
+    def __post_init__(self) -> None:
+        if self.verb.decides == "never" and (self.own or self.target is not None):
+            raise TargetError(f"a {self.verb.name} explains a similarity, and no target: leave target out")
+
     @property
-    def numbers(self) -> tuple[str, ...]:
-        """The columns of numbers that it fills."""
-        return ("score", "probability", *(DELETION if self.audit else ()))
+    def blind(self) -> bool:
+        """Whether no decision is looked at."""
+        undecided = self.target is None and not self.own
+        return self.verb.decides == "never" or (self.verb.decides == "where given" and undecided)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides an outcome, as plain data; what has no plain words, by its fingerprint."""
@@ -84,12 +84,9 @@ class RunQuestion:
             "labels": fingerprint(labels=model.labels),
             "task": model.task,
             "target": OWN if self.own else fingerprint(target=self.target),
-            "method": self.name,
-            "formula": fingerprint(method=self.method),
-            "layer": fingerprint(layer=self.layer) if self.layer is not None else None,
-            "resolution": self.resolution,
-            "scales": list(self.scales),
-            "audit": self.audit,
+            "verb": self.verb.name,
+            "method": self.verb.made_by(model),
+            **self.verb.settings(),
             "device": device,
             "versions": {**versions(), "foveal": __version__},
         }
@@ -126,6 +123,8 @@ def asked_target(target: TargetLike) -> tuple[TargetLike, bool]:
 
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """How settings differ, in words: "method: gradcam → hirescam, other weights"."""
+    if before.get("verb") != now.get("verb"):  # whose options have nothing to do with each other
+        return _change("verb", before.get("verb"), now.get("verb"))
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if "weights" in names and "model" in names:
         names.remove("weights")

@@ -30,6 +30,8 @@ from foveal.storage.manifest import Saved, load, manifest_bytes
 FORMAT = "foveal-run/1"
 LOCK = ".foveal-lock-manifest"
 TEXTS = ("predicted", "target")
+"""The columns of text that every run has."""
+CONTRIBUTIONS = "contributions"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class RunManifest:
 
     Attributes:
         settings: everything that decides a row.
-        layers: of which there are maps, in forward order; `numbers`, the columns there are.
+        layers: of which there are maps, in forward order; `numbers` and `texts`, the columns there are.
         where: layer -> where the cells of its maps lie.
         spec: what is explained, as far as it holds for every picture.
         preprocessing: how a photo becomes the network's input; None where that cannot be written down.
@@ -46,6 +48,7 @@ class RunManifest:
         root: the folder below which they lie.
         rows, shard, batch, threads: how many pictures, in a part, at once, and threads in each process.
         notes: what holds for every picture.
+        contributions: the layer of which channel contributions are kept; None where none are.
         seconds: of work, over all that took part.
         files: name -> digest of what is known to be whole.
     """
@@ -53,6 +56,7 @@ class RunManifest:
     settings: Mapping[str, Any]
     layers: tuple[str, ...]
     numbers: tuple[str, ...]
+    texts: tuple[str, ...]
     bits: Bits
     where: Mapping[str, Any]
     spec: Mapping[str, Any]
@@ -65,6 +69,7 @@ class RunManifest:
     threads: int
     plan: str
     notes: tuple[str, ...] = ()
+    contributions: str | None = None
     seconds: float = 0.0
     files: Mapping[str, str] | None = None
 
@@ -72,14 +77,15 @@ class RunManifest:
     def of(self) -> str:
         """The fingerprint that every part carries."""
         return fingerprint(
-            settings=dict(self.settings), layers=list(self.layers), numbers=list(self.numbers), bits=self.bits,
-            plan=self.plan, batch=self.batch, threads=self.threads,
+            settings=dict(self.settings), layers=list(self.layers), numbers=list(self.numbers),
+            texts=list(self.texts), bits=self.bits, plan=self.plan, batch=self.batch, threads=self.threads,
         )  # fmt: skip
 
     @property
     def layout(self) -> PartLayout:
         """The columns of its parts."""
-        return PartLayout(TEXTS, self.numbers, self.layers, self.bits)
+        vectors = (CONTRIBUTIONS,) if self.contributions else ()
+        return PartLayout(self.texts, self.numbers, self.layers, self.bits, vectors)
 
     @property
     def places(self) -> dict[str, Place]:
@@ -95,7 +101,7 @@ class RunManifest:
     def read(cls, saved: Saved) -> RunManifest:
         """What a manifest says."""
         said = {name: saved[name] for name in cls.__dataclass_fields__ if name != "files"}
-        tuples = {name: tuple(said[name]) for name in ("layers", "numbers", "notes")}
+        tuples = {name: tuple(said[name]) for name in ("layers", "numbers", "texts", "notes")}
         record = cls(**{**said, **tuples}, files=dict(saved["files"]))
         if record.of != saved["fingerprint"]:
             raise ValueError("its fingerprint is of other settings")
@@ -139,8 +145,7 @@ def begin(folder: Path, plan: Plan, record: RunManifest) -> RunManifest:
 
 def check_same(folder: Path, before: RunManifest, now: Mapping[str, Any]) -> None:
     """Raises ResultError unless the run in a folder asks the same: these settings, `bits`, `batch` and so on."""
-    known = {**before.settings, **{name: getattr(before, name) for name in now if name not in before.settings}}
-    known = {name: known[name] for name in now}
+    known = {name: before.settings.get(name, getattr(before, name, None)) for name in now}
     if how := changed(known, plain.from_json(plain.to_json(dict(now)))):
         raise ResultError(
             f"The run in {str(folder)!r} was made with other settings ({how}): ask the same, or name another folder."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,17 +14,20 @@ import numpy as np
 import torch
 
 from foveal.datasets.parts import part_files
-from foveal.datasets.plan import PLAN
+from foveal.datasets.plan import PLAN, Item
 from foveal.errors import ResultError, counted
-from foveal.images import Photo, Preprocessing, load_images
+from foveal.images import Photo
+from foveal.images.folders import is_folder
+from foveal.render.scale import number, typeset
 from foveal.results import Explanation
 from foveal.results.data_frame import data_frame
 from foveal.results.result import Result, check_kind, checked_index, finite
-from foveal.runs.record import FORMAT, RunManifest, plain_content
-from foveal.runs.table import class_rows, read_maps, read_table
+from foveal.runs.photos import read_photo
+from foveal.runs.record import CONTRIBUTIONS, FORMAT, RunManifest, plain_content
+from foveal.runs.table import class_rows, read_maps, read_table, read_vectors
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Float32
     from numpy.typing import NDArray
     from PIL import Image
     from torch import Tensor
@@ -138,6 +142,20 @@ class Run(Result):
             raise ResultError(f"The maps have {len(shapes)} sizes: take one row after the other.")
         return torch.stack([maps[layer] for maps in each])
 
+    def contributions(self) -> Float32[NDArray[np.float32], "n c"]:
+        """What each channel of `record.contributions`, a layer, contributes to the score of each row.
+
+        Each is the sum over positions of gradient times activation, so that a row's sum is the sum of its hirescam map.
+
+        Raises:
+            ResultError: where the run was made without them, or a row has none (`run.explained.contributions()`).
+        """
+        if self.record.contributions is None:
+            raise ResultError(
+                "This run has no channel contributions: make it again with contributions=True, in a new folder."
+            )
+        return read_vectors(self.folder, self.record, self.table["id"], CONTRIBUTIONS)
+
     def classes(self, by: str = "label") -> list[dict[str, Any]]:
         """How each class came out: pictures, errors, the share that is predicted right, the mean of every number.
 
@@ -199,25 +217,37 @@ class Run(Result):
         return float(np.mean(known)) if known else None
 
     @property
+    def agreement(self) -> str:
+        """What `accuracy` counts: "predicted as labeled", or of a match "matched as labeled"."""
+        return f"{'matched' if self.record.settings.get('verb') == 'match' else 'predicted'} as labeled"
+
+    @property
     def summary(self) -> str:
         """ "hirescam of demo: 50000 images, 3 failed, layer4, 91.2 % predicted as labeled"."""
         settings, failed = self.record.settings, len(self.failed)
         count = counted(len(self), "image") if len(self) == self.whole else f"{len(self)} of {self.whole} images"
         parts = [count, f"{failed} failed" if failed else "", ", ".join(self.layers)]
         if self.accuracy is not None:
-            parts.append(f"{100 * self.accuracy:.1f} % predicted as labeled")
+            parts.append(f"{100 * self.accuracy:.1f} % {self.agreement}")
         return f"{settings['method']} of {settings['model']}: {', '.join(part for part in parts if part)}"
 
     def __str__(self) -> str:
-        lines = [self.summary]
+        lines = [self.summary, *self._means()]
         errors = [(uri, error) for uri, error in zip(self.table["uri"], self.table["error"], strict=True) if error]
         lines += [f"  {uri}: {error}" for uri, error in errors[:LISTED]]
         lines += [f"  … and {len(errors) - LISTED} more errors"] if len(errors) > LISTED else []
-        own = Counter(note for notes in self.table["notes"] if notes for note in notes.split("; "))
+        own = Counter(note for notes in self.table["notes"] if notes for note in notes.split("\n"))
         said = [f"{note} ({counted(count, 'image')})" for note, count in own.most_common(LISTED)]
         return "\n".join([*lines, *(f"  note: {note}" for note in (*self.notes, *said))])
 
     __repr__ = __str__
+
+    def _means(self) -> list[str]:
+        """The mean of each column of numbers; of some of them, where there are many."""
+        known = {name: values[np.isfinite(values)] for name in self.record.numbers if len(values := self.table[name])}
+        means = [f"{name} {typeset(number(float(values.mean())))}" for name, values in known.items() if len(values)]
+        more = f" … and {len(means) - LISTED} more" if len(means) > LISTED else ""
+        return [f"  mean: {', '.join(means[:LISTED])}{more}"] if means else []
 
     def photo(self, i: int) -> Photo:
         """The photo of a row, read again from its file.
@@ -225,14 +255,11 @@ class Run(Result):
         Raises:
             ImageError: where it is not there, or cannot be read.
         """
-        path = self.root / self.table["uri"][checked_index(i, len(self), "row")]
-        known = self.record.preprocessing
-        if known is None:
-            raise ResultError(
-                f"Cannot lay the map on {str(path)!r}: a run does not keep preprocessing that is code, and none of "
-                "signals; explain it again."
-            )
-        return load_images(str(path), Preprocessing.from_dict(known)).photos[0]
+        row = checked_index(i, len(self), "row")
+        item = Item(int(self.table["id"][row]), self.table["uri"][row])
+        maps = self.row_maps(row)
+        axes = next((map.ndim for map in maps.values()), 2)
+        return read_photo(self.folder, self.record, self.root, item, axes)
 
     def row_maps(self, i: int) -> Mapping[str, Tensor]:
         """The maps of one row: layer → (h, w); none of a row with an error."""
@@ -256,10 +283,21 @@ class Run(Result):
             method=settings["method"],
             parameters={"run": str(self.folder), "id": int(row["id"])},
             model=settings["model"],
+            measured=self._measured(row),
             notes=self.notes,
             versions=dict(self.versions),
             where=self.record.places,
         )
+
+    def _measured(self, row: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+        """The numbers about one map, by its layer: columns that end with its name."""
+        measured: dict[str, dict[str, list[float]]] = {}
+        for column in self.record.numbers:
+            ends = [layer for layer in self.layers if column.endswith(f"_{layer}")]
+            if ends:
+                layer = max(ends, key=len)
+                measured.setdefault(layer, {})[column.removesuffix(f"_{layer}")] = [float(row[column])]
+        return measured
 
     def _layer(self, layer: str | None) -> str:
         if layer is not None and layer not in self.layers:
@@ -274,6 +312,25 @@ class Run(Result):
         for name in (PLAN, *(path.name for _, path in part_files(self.folder))):
             shutil.copyfile(self.folder / name, aside / name)
         return {**plain_content(self.record), "kept": self.table["id"].tolist()}
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> Run:
+        """The run in a folder, also while it is under way.
+
+        Args:
+            root: the folder below which the pictures lie now, where they were moved: of a folder that was explained
+                itself, of a table its folder.
+
+        Raises:
+            ResultError: if anything is missing or changed, or it is of another kind; if there is no such root.
+        """
+        run = super().load(folder)
+        if root is None:
+            return run
+        place = Path(os.fspath(root)).resolve()
+        if not is_folder(place):
+            raise ResultError(f"Cannot read the images of the run below {os.fspath(root)!r}: there is no such folder.")
+        return replace(run, root=place)
 
     @classmethod
     def _read(cls, saved: Saved) -> Run:

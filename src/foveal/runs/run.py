@@ -1,4 +1,4 @@
-"""The verb: a data set explained, and gone on with wherever it was interrupted."""
+"""A data set explained, and gone on with wherever it was interrupted."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import nn
 
 from foveal.attribution.perturbation import Progress
+from foveal.datasets.inside import picture_files
 from foveal.datasets.listing import DataSet, source_of
-from foveal.datasets.local import ShardStep, work_here
+from foveal.datasets.local import ShardStep, torch_threads, work_here
 from foveal.datasets.packing import DTYPES, Bits
 from foveal.datasets.parts import Sealed, sealed_parts
 from foveal.datasets.plan import Plan
@@ -24,16 +25,18 @@ from foveal.datasets.processes import Workers
 from foveal.datasets.shard import ShardWork, Task, sizes
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
-from foveal.errors import FovealError, ImageError, MethodError, ResultError, TargetError
-from foveal.methods import MethodLike, find_methods
+from foveal.errors import FovealError, ImageError, ResultError, TargetError, UnknownName
+from foveal.methods import MethodLike
 from foveal.models.black_box import Scorer
 from foveal.models.load import load_model
 from foveal.models.model import Model, as_model
 from foveal.runs import record
-from foveal.runs.explainer import RunExplainer, Start, general_notes
+from foveal.runs.explainer import Start, columns_of
 from foveal.runs.question import Network, RunQuestion, asked_target
 from foveal.runs.record import RunManifest
 from foveal.runs.result import Run
+from foveal.runs.verbs.find import find_verb
+from foveal.runs.verbs.verb import Verb
 from foveal.storage.atomic import refusal
 from foveal.storage.leftovers import clear
 from foveal.storage.lock import alone
@@ -44,13 +47,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from foveal.images import Preprocessing
-    from foveal.results import Explanation
+    from foveal.runs.verbs.verb import Columns
 
 DOING = "explaining photos"
 LISTING = 3600.0
 """Seconds that a part of a run waits while another one lists the pictures."""
 TRIED = 50
 """Pictures that may be unreadable, one after the other at the start of a data set, before the run refuses it."""
+UNASKED = 3
+"""The same of pictures that can be read, and of which the target cannot be asked."""
 
 
 @checked
@@ -60,12 +65,14 @@ def run(
     target: TargetLike = None,
     *,
     out: str | Path,
-    method: MethodLike = "gradcam",
+    verb: str | Verb = "explain",
+    method: MethodLike | None = None,
     progress: Progress | None = None,
     layer: LayerSpec = None,
     resolution: int = 1,
     scales: Sequence[float] = (1.0,),
     audit: bool = False,
+    contributions: bool = False,
     workers: int = 0,
     ray: str | None = None,
     threads: int = 1,
@@ -76,8 +83,9 @@ def run(
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     task: OutputTask | None = None,
+    **options: Any,
 ) -> Run:
-    """Explain every picture of a data set, and keep what comes out in a folder of Parquet files.
+    """Ask the same of every picture of a data set, and keep what comes out in a folder of Parquet files.
 
     The same call goes on where an earlier one was interrupted or killed: parts that are done are not done again. A
     picture that cannot be read is a row with an error. Wherever and however often a part is made, it has the same
@@ -87,16 +95,30 @@ def run(
         run[run["predicted"] != run["label"]].figure()          # the wrong ones, with their maps
         run[17]                                                 # an Explanation again
 
+        foveal.run(model, "photos/", verb="measure", metrics=["deletion", "road"], out="faithful/")
+        foveal.run(model, "photos/", verb="match", references="shelf/", out="matches/")
+
     Args:
         model: as in `foveal.explain`; or the name of a network, as `foveal.load_model` takes it, which workers load
             themselves. Any other is sent to them by pickle.
-        images: a folder, whose folders are labels where every picture lies in one; a list of files; or a .csv or
-            .parquet file with a column of paths (uri, path, file …), below its own folder, and one of labels.
+        images: a folder, whose folders are labels where every picture lies in one; a list of files; a .csv or
+            .parquet file with a column of paths (uri, path, file …), below its own folder, and one of labels; or
+            pictures inside of files: .tar files as of WebDataset (one, a list, or a pattern), .parquet files with a
+            column of images, a folder that `datasets.Dataset.save_to_disk` wrote, or a `datasets.Dataset` that is
+            what its files hold.
         target: as in `foveal.explain`; "label" explains the label of each picture.
         out: the folder of the run; it holds one run, and another is refused.
-        method, layer, resolution, scales: as in `foveal.explain`; each layer has a column of maps.
+        verb: "explain"; "flow": maps of all layers, and what each keeps; "measure": a map, and a number for each metric
+            of its faithfulness; "match": the most similar of `references`, and the evidence for it; "parts": maps of
+            the ranked parts. Or an object of your own, see `foveal.runs.verbs.verb.Verb`.
+        method, layer, resolution, scales: as in `foveal.explain`, where the verb has them; each layer has a column of
+            maps. The method is gradcam if left out.
         progress: hears (what, done, total) after each batch.
-        audit: also a deletion test of each map, as `foveal.audit` makes them; takes some 14 forward passes a picture.
+        audit: also a deletion test of each map, as `foveal.audit` makes them (of explain, flow and measure); takes some
+            14 forward passes a picture.
+        contributions: also keep what each channel contributes to the score, at the deepest explained layer (at the last
+            stage where that is the input): the sum of its share of the hirescam map. `foveal.reasons` needs them. Of
+            explain and measure; takes another forward and backward pass.
         workers: processes that work at once; 0 works in this one. They start anew and import the script that calls
             this, so it must call it below `if __name__ == "__main__":`.
         ray: the address of a Ray cluster, as `ray.init` takes it, on which so many `workers` work, one CPU each;
@@ -107,6 +129,10 @@ def run(
         part: (3, 100) does the third of a hundred equal parts of the work; so many machines can share one folder.
         maps: "float16", of each map divided by its largest value, or "float32".
         preprocessing, labels, task: as in `foveal.explain`.
+        options: what else the verb takes, as `foveal.flow`, `measure`, `match` and `parts` do: of a flow mode, mass,
+            zero, coefficients, reference, iterations, tolerance, damping; of a measure metrics, baseline_maps (none if
+            left out), precision (float32 if left out) and steps; of a match references (as `images` are given),
+            metric, weights, embedding; of parts count.
 
     Returns:
         What there is in the folder now.
@@ -117,9 +143,16 @@ def run(
         KeyboardInterrupt: with Ctrl-C; it says how many are done, and the same call goes on.
     """
     network = _network(model, preprocessing, labels, task)
-    (name, chosen) = _one(method)
-    given, own = asked_target(target)
-    question = RunQuestion(network, name, chosen, given, layer, resolution, tuple(scales), own, audit)
+    shared: dict[str, Any] = {
+        "method": method,
+        "layer": layer,
+        "audit": audit or None,
+        "contributions": contributions or None,
+        "resolution": None if resolution == 1 else resolution,
+        "scales": None if tuple(scales) == (1.0,) else tuple(scales),
+    }
+    given = {name: value for name, value in shared.items() if value is not None}
+    question = RunQuestion(network, find_verb(verb, {**given, **options}), *asked_target(target))
     return explained(
         question, images, Path(out), workers=workers, ray=ray, threads=threads, batch=batch, shard=shard, part=part,
         bits=maps, progress=progress,
@@ -151,12 +184,14 @@ def explained(
             plan = record.plan_of(
                 out, before, images, source, lambda rows: Plan.of(rows, source.root, batch=batch, shard=shard)
             )
-            now = before or record.begin(out, plan, _new(question, plan, source, asked))
+            start = Start(question)
+            with torch_threads(threads):
+                now = before or record.begin(out, plan, _new(start, plan, source, asked))
             if now.root != str(source.root):  # the same pictures, moved
                 record.write(out, replace(now, root=str(source.root)))
-        question = replace(question, notes=now.notes)
+        start.say_once(now.notes)
         tasks = [Task(shard, plan.items(shard)) for shard in plan.slice(number, count)]
-        work = ShardWork(Start(question), plan.root, out, now.of, now.layout, batch, threads)
+        work = ShardWork(start, plan.root, out, now.of, now.layout, batch, threads)
         done = _worked(work, plan, tasks, workers, ray, progress)
         clear(out)
         record.end(out, done, time.perf_counter() - began)
@@ -217,13 +252,6 @@ def _network(
     return Network(model=as_model(model, preprocessing, labels, task))
 
 
-def _one(method: MethodLike) -> tuple[str, Any]:
-    methods = find_methods([method])
-    if len(methods) != 1:
-        raise MethodError(f"a run has one method, and {method!r} are {len(methods)}: name one")
-    return next(iter(methods.items()))
-
-
 def _check(*, workers: int, threads: int, batch: int, shard: int, bits: str) -> None:
     least = {"workers": (workers, 0), "threads": (threads, 1), "batch": (batch, 1), "shard": (shard, 0)}
     for name, (value, low) in least.items():
@@ -243,36 +271,38 @@ def _part(part: Sequence[int] | None) -> tuple[int, int]:
     return number, count
 
 
-def _new(question: RunQuestion, plan: Plan, source: Any, asked: Mapping[str, Any]) -> RunManifest:
+def _new(start: Start, plan: Plan, source: Any, asked: Mapping[str, Any]) -> RunManifest:
     """The record of a run, once one picture has shown that it can be explained."""
-    why = _tried(question, plan)
-    model = question.network.get()
+    columns = _tried(start, plan)
+    why, (texts, numbers) = columns.why, columns_of(columns)
+    model = start.question.network.get()
     lists = {key: value for key, value in why.target_spec.items() if not isinstance(value, list | tuple | dict)}
     learned = model.preprocessing is None or model.preprocessing.transform is not None
     outside = ("bits", "batch", "threads", "shard")
     return RunManifest(
         settings={name: value for name, value in asked.items() if name not in outside},
-        layers=why.layers, numbers=question.numbers, bits=cast("Bits", asked["bits"]),
+        layers=why.layers, numbers=numbers, texts=texts, bits=cast("Bits", asked["bits"]),
         where={layer: place.to_dict() for layer, place in why.where.items()}, spec=lists,
         preprocessing=None if learned or model.preprocessing is None else model.preprocessing.to_dict(),
         source={"kind": source.kind, "said": source.said}, root=str(source.root),
         rows=len(plan), shard=plan.size, batch=asked["batch"], threads=asked["threads"], plan=plan.digest,
-        notes=general_notes(why),
+        notes=columns.notes, contributions=columns.contributions.layer if columns.contributions else None,
     )  # fmt: skip
 
 
-def _tried(question: RunQuestion, plan: Plan) -> Explanation:
-    """The explanation of the first picture that can be read: what is wrong with all is said at once."""
-    explainer = RunExplainer(question)
+def _tried(start: Start, plan: Plan) -> Columns:
+    """The columns of the first picture that can be read: what is wrong with all is said at once."""
+    explainer, own = start(), start.question.own
     errors: list[FovealError] = []
-    for item in plan.everything[:TRIED]:
-        try:
-            picture = explainer.read(plan.path(item))
-            return explainer.explain([item], [picture])[1]
-        except ImageError as error:
-            errors.append(error)
-        except TargetError as error:
-            if not question.own:
-                raise
-            errors.append(error)
+    with picture_files(plan.root) as files:
+        for item in plan.everything[:TRIED]:
+            try:
+                picture = explainer.read(files.get(item))
+                return explainer.explain([item], [picture])[1]
+            except ImageError as error:
+                errors.append(error)
+            except TargetError as error:  # a wrong target, or a picture of which that cannot be asked
+                errors.append(error)
+                if not own and (isinstance(error, UnknownName) or len(errors) >= UNASKED):
+                    break
     raise errors[0]

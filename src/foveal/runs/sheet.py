@@ -37,6 +37,8 @@ class DrawableRun(Protocol):
     def layers(self) -> tuple[str, ...]: ...
     @property
     def summary(self) -> str: ...
+    @property
+    def agreement(self) -> str: ...
     def __len__(self) -> int: ...
     def photo(self, i: int) -> Photo: ...
     def row_maps(self, i: int) -> Mapping[str, Tensor]: ...
@@ -50,7 +52,7 @@ def contact_sheet(run: DrawableRun, side: int) -> Image.Image:
     tiles = [_tile(run, int(i), side) for i in chosen]
     left = f"{len(chosen)} of {counted(len(run), 'image')}" if len(chosen) < len(run) else counted(len(run), "image")
     grid = [tiles[i : i + ROW] for i in range(0, len(tiles), ROW)] or [[GridTile(heading="no image was explained")]]
-    return tile_grid(grid, side=side, title=f"{run.summary}", caption=f"{left}; layer {run.layers[-1]}.")
+    return tile_grid(grid, side=side, title=f"{run.summary}", caption=f"{left}; maps of {run.layers[-1]}.")
 
 
 def histograms(run: DrawableRun, side: int) -> Image.Image:
@@ -66,7 +68,7 @@ def class_bars(run: DrawableRun, side: int) -> Image.Image:
     rows = sorted(rows, key=lambda row: (row["right"] if row["right"] is not None else 2.0) if labeled
                   else -row["pictures"])  # fmt: skip
     bars = [_class_bar(str(row[key]), row, labeled=labeled) for row in rows[:CLASSES]]
-    heading = "share predicted as labeled, the lowest first" if labeled else "images by predicted class"
+    heading = f"share {run.agreement}, the lowest first" if labeled else "images by predicted class"
     more = f"{len(rows) - CLASSES} more classes are not shown." if len(rows) > CLASSES else ""
     return bar_sheet(run.summary, [BarBlock(heading, bars)], more, width=side * 9 // 2)
 

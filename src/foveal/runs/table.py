@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from foveal.datasets.packing import unpack
+from foveal.datasets.packing import DTYPES, unpack
 from foveal.datasets.parquet import arrow, read_parquet
-from foveal.datasets.parts import OF, PartLayout, part_files, part_name
+from foveal.datasets.parts import OF, PartLayout, part_files, part_name, scale_of
 from foveal.datasets.plan import PLAN
-from foveal.errors import ResultError
+from foveal.errors import ResultError, counted
 from foveal.results.result import finite
 from foveal.runs.record import RunManifest
 from foveal.storage.reading import Damaged, damage, opened
@@ -22,6 +22,7 @@ from foveal.storage.reading import Damaged, damage, opened
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from jaxtyping import Float32
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -69,6 +70,35 @@ def read_maps(folder: Path, record: RunManifest, ids: Iterable[int], layers: Seq
                         map = unpack(cells, scale[at].as_py(), shape[at].as_py(), layout.bits)
                         each[place][layer] = torch.from_numpy(map)
     return each
+
+
+def read_vectors(
+    folder: Path, record: RunManifest, ids: Iterable[int], name: str
+) -> Float32[NDArray[np.float32], "n c"]:
+    """The vectors of these pictures in a column. Each part is read once.
+
+    Raises:
+        ResultError: for a part that was changed, and for pictures that have none.
+    """
+    numbers = [int(id) for id in ids]
+    kept: dict[int, NDArray[Any]] = {}
+    for shard in sorted({id // record.shard for id in numbers}):
+        path = folder / part_name(shard)
+        with damage(f"Cannot read {name} in {str(path)!r}", ResultError), opened(path) as file:
+            part = read_parquet(file, [name, scale_of(name)])
+            content, scale = (part.column(column).to_pylist() for column in (name, scale_of(name)))
+            for at, values in enumerate(content):
+                if values is not None:
+                    shape = (len(values) // DTYPES[record.bits].itemsize,)
+                    kept[shard * record.shard + at] = unpack(values, scale[at], shape, record.bits)
+    missing = sum(id not in kept for id in numbers)
+    if missing or not numbers:
+        raise ResultError(
+            f"{counted(missing, 'row')} of {len(numbers)} have no {name}: take those that have, run.explained."
+            if numbers
+            else "There are no rows."
+        )
+    return np.stack([kept[id] for id in numbers])
 
 
 def class_rows(table: Mapping[str, NDArray[Any]], by: str, numbers: Sequence[str]) -> list[dict[str, Any]]:
