@@ -37,9 +37,7 @@ def run(
     ] = "gradcam",
     layer: options.Layers = None,
     audit: options.Audit = False,
-    workers: Annotated[
-        int, typer.Option("--workers", "-j", min=0, metavar="N", help="Processes that work at once; 0: this one alone.")
-    ] = 0,
+    workers: options.Workers = 0,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -84,7 +82,8 @@ def run(
     """
     from foveal.errors import FovealError
     from foveal.methods import find_methods
-    from foveal.runs.question import OWN, Network, RunQuestion
+    from foveal.models.network import Network
+    from foveal.runs.question import OWN, RunQuestion
     from foveal.runs.run import explained
 
     number = _part(part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from foveal.engine.select import LayerSpec
 from foveal.errors import TargetError
 from foveal.images import Preprocessing
 from foveal.methods import Method
-from foveal.models.model import Model
+from foveal.models.network import Network
 from foveal.results.provenance import versions
 from foveal.storage.fingerprint import fingerprint
 from foveal.targets import Class, Labels, TargetLike
@@ -19,28 +19,6 @@ from foveal.targets import Class, Labels, TargetLike
 OWN = "label"
 """The target of a run that explains each picture's own label."""
 DELETION = ("audit_area", "audit_effect", "audit_chance", "audit_spread", "audit_beats")
-
-
-@dataclass
-class Network:
-    """A network that each process has once: the caller's own here, and elsewhere what `load` gives, or a copy.
-
-    Attributes:
-        load: None where the network itself travels.
-    """
-
-    load: Callable[[], Model] | None = None
-    model: Model | None = None
-
-    def get(self) -> Model:
-        """The network, loaded when it is first needed."""
-        if self.model is None:
-            assert self.load is not None
-            self.model = self.load()
-        return self.model
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"load": self.load, "model": None if self.load else self.model}
 
 
 @dataclass(frozen=True)
