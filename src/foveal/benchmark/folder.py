@@ -14,7 +14,7 @@ from PIL import Image
 from foveal._version import __version__
 from foveal.api.measure import TOLERANCE, default_setting, measure
 from foveal.benchmark.index import Shot, is_there, shots
-from foveal.benchmark.measurements import BASELINE_MAPS, Measurements, Numbers, Subject
+from foveal.benchmark.measurements import BASELINE_MAPS, Measure, Measurements, Numbers, Subject
 from foveal.datasets.shard import EndOfWorkError
 from foveal.errors import FovealError, ImageError, TargetError, shown
 from foveal.images import Batch, load_images
@@ -129,32 +129,23 @@ class PhotoQuestion:
     predicted: bool
     sure: bool
 
-    def __call__(self) -> PhotoMeasurer:
-        return PhotoMeasurer(self)
+    def __call__(self) -> Measure:
+        """What gives the numbers of the photo at a place; an error that is not of one photo ends the work."""
+        model, sure = self.network.get(), self.sure
 
+        def measured(place: int) -> Numbers:
+            nonlocal sure
+            shot = self.shots[place]
+            try:
+                numbers = _numbers(self, model, shot, self.missing[place])
+            except FovealError as error:
+                if sure or isinstance(error, ImageError | TargetError):
+                    raise
+                raise EndOfWorkError(type(error)(f"{shot.where or shot.name}: {error}")) from error
+            sure = True
+            return numbers
 
-class PhotoMeasurer:
-    """Measures the photos of a question, by their places."""
-
-    def __init__(self, question: PhotoQuestion) -> None:
-        self._question, self._model, self._sure = question, question.network.get(), question.sure
-
-    def __call__(self, place: int) -> Numbers:
-        """A photo's numbers by method and metric.
-
-        Raises:
-            FovealError: where this photo cannot be measured.
-            EndOfWorkError: where no photo can.
-        """
-        shot = self._question.shots[place]
-        try:
-            numbers = _numbers(self._question, self._model, shot, self._question.missing[place])
-        except FovealError as error:
-            if self._sure or isinstance(error, ImageError | TargetError):
-                raise
-            raise EndOfWorkError(type(error)(f"{shot.where or shot.name}: {error}")) from error
-        self._sure = True
-        return numbers
+        return measured
 
 
 def _numbers(asked: PhotoQuestion, model: Model, shot: Shot, missing: Sequence[str]) -> Numbers:

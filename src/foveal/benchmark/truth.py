@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,7 +31,7 @@ from foveal.api.measure import default_setting
 from foveal.attribution.context import Context
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import prepare, read
-from foveal.benchmark.measurements import BASELINE_MAPS, Measurements, Numbers, Subject
+from foveal.benchmark.measurements import BASELINE_MAPS, Measure, Measurements, Numbers, Subject
 from foveal.datasets.shard import EndOfWorkError
 from foveal.errors import FovealError, ResultError
 from foveal.images import Batch, load_images
@@ -183,27 +184,19 @@ class BirdQuestion:
     seed: int
     setting: EvaluationSettings | None
 
-    def __call__(self) -> BirdMeasurer:
-        return BirdMeasurer(self, {})
+    def __call__(self) -> Measure:
+        """What gives the numbers of the image at a place; what fails fails with all, as no image is a stranger's."""
+        model = cache(load_model)
 
+        def measured(place: int) -> Numbers:
+            decision, at, scene, missing = self.images[place]
+            try:
+                case = case_of(decision, at, scene, self.seed, model(NETWORKS[decision]))
+                return numbers(case, missing, self.metrics, self.setting)
+            except FovealError as error:
+                raise EndOfWorkError(error) from error
 
-@dataclass(frozen=True)
-class BirdMeasurer:
-    """Measures the images of a question, by their places."""
-
-    question: BirdQuestion
-    models: dict[str, Model]
-
-    def __call__(self, place: int) -> Numbers:
-        """The numbers of an image by method and metric; what fails fails with all, as no image is a stranger's."""
-        asked, (decision, number_of_case, scene, missing) = self.question, self.question.images[place]
-        try:
-            if (network := NETWORKS[decision]) not in self.models:
-                self.models[network] = load_model(network)
-            case = case_of(decision, number_of_case, scene, asked.seed, self.models[network])
-            return numbers(case, missing, asked.metrics, asked.setting)
-        except FovealError as error:
-            raise EndOfWorkError(error) from error
+        return measured
 
 
 def spelled(methods: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from foveal.datasets.local import ShardStep, work_here
 from foveal.datasets.parts import Sealed
 from foveal.datasets.processes import Workers
 from foveal.datasets.shard import EndOfWorkError, ShardWork, Task
+from foveal.errors import FovealError
 
 
 def work_through(
@@ -25,6 +26,8 @@ def work_through(
     Raises:
         FovealError: where the work cannot begin, a part cannot be written, or every picture fails.
     """
+    if workers < 0:
+        raise FovealError(f"Cannot work with workers={workers}: give a whole number from 0 up.")
     sealed, under_way = 0, dict[int, int]()
 
     def step(now: ShardStep) -> None:
