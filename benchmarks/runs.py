@@ -22,7 +22,7 @@ from PIL import Image
 from torch import nn
 
 import foveal
-from foveal.datasets.parts import PartLayout, Row, write_part
+from foveal.datasets.parts import PartLayout, Row
 from foveal.datasets.plan import Plan
 from foveal.images import Preprocessing
 from foveal.models import Model
@@ -108,7 +108,7 @@ def sizes(place: Path, count: int = 50_000) -> None:
             )
             for item in plan.items(shard)
         ]  # fmt: skip
-        write_part(folder, shard, "size", plan.items(shard), rows, layout)
+        layout.write(folder, shard, "size", plan.items(shard), rows)
     total = sum(path.stat().st_size for path in folder.iterdir())
     print(f"files of {count} maps of 7×7: {total / 1e6:.1f} MB in {plan.shards} parts (less than 12)")
 

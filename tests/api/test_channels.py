@@ -112,6 +112,61 @@ def test_what_is_in_the_pictures_counts_and_not_where_they_lie(folder: Path, tmp
     assert len(asked) > times
 
 
+class Stop(Exception):
+    """Somebody ends the search."""
+
+
+def test_an_interrupted_search_goes_on_and_finds_the_same(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foveal.api.channel_search.SMALLEST_SHARD", 2)
+    monkeypatch.setattr("foveal.api.channel_search.BATCH", 2)
+    model, steps = foveal.load_model("demo"), list[int]()
+
+    def found(until: int, cache: Path | None = tmp_path) -> foveal.ChannelExamples:
+        def hear(what: str, done: int, total: int) -> None:
+            steps.append(done)
+            if done > until:
+                raise Stop
+
+        return foveal.channels(model, folder, layer="stage3", most=3, cache=cache, progress=hear)
+
+    whole = found(99, None)
+    with pytest.raises(Stop):
+        found(5)
+    (parts,) = (place for place in (tmp_path / "channels").iterdir() if place.is_dir())
+    assert [part.name for part in sorted(parts.iterdir())] == ["part-00000.pt", "part-00001.pt"]
+    (parts / "part-00001.pt").write_bytes(b"half of it")
+    steps.clear()
+    again = found(99)
+    assert steps[0] == 4 and steps[-1] == 11  # the first two images are not searched again
+    for name in ("values", "pictures", "places"):
+        assert torch.equal(getattr(again, name)["stage3"], getattr(whole, name)["stage3"])
+    (kept,) = (tmp_path / "channels").iterdir()
+    assert kept.suffix == ".pt"
+
+
+@pytest.mark.slow
+def test_workers_find_the_same(folder: Path) -> None:
+    torch.set_num_threads(1)
+    one, two = (
+        foveal.channels(foveal.load_model("demo"), folder, layer="stage3", most=3, cache=None, workers=workers)
+        for workers in (0, 1)
+    )
+    assert torch.equal(one.values["stage3"], two.values["stage3"])
+    assert torch.equal(one.places["stage3"], two.places["stage3"])
+    with pytest.raises(foveal.FovealError, match="workers=-1"):
+        foveal.channels(foveal.load_model("demo"), folder, layer="stage3", cache=None, workers=-1)
+
+
+def test_images_that_cannot_be_read_are_told_as_before(tmp_path: Path) -> None:
+    for name, side in (("a.png", 40), ("b.png", 48)):
+        Image.new("RGB", (side, side)).save(tmp_path / name)
+    (tmp_path / "c.png").write_text("no picture")
+    with pytest.raises(foveal.FovealError, match=r"c\.png"):
+        foveal.channels(foveal.load_model("demo"), tmp_path, layer="stage3", cache=None)
+
+
 def test_a_kept_file_of_another_question_is_not_taken(folder: Path, tmp_path: Path) -> None:
     model = foveal.load_model("demo")
 

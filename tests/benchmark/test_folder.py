@@ -14,11 +14,12 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import foveal
-from foveal.benchmark.csv_log import CsvLog
-from foveal.benchmark.folder import folder, made_with, shots
+from foveal.benchmark.folder import folder, made_with, shots, subjects
+from foveal.benchmark.measurements import Measurements
 from foveal.benchmark.summary import markdown, page
 from foveal.cli.app import app
 from foveal.methods import find_methods
+from foveal.models.network import Network
 from foveal.storage.leftovers import NAME
 from foveal.synthetic import Split
 from tests.storage.crashing import killed_after, kills, moments, together
@@ -75,26 +76,31 @@ def _mask(photos: Path) -> None:
 
 
 CHANGES = {
-    "a photo": (_photo, "'b/a.png'"),
-    "a mask": (_mask, "'a.png'"),
-    "a target": (lambda photos: index(photos, LINES[0], LINES[1].replace(",1,", ",2,")), "'b/a.png'"),
-    "a box": (lambda photos: index(photos, LINES[0], LINES[1].replace("90]]", "91]]")), "'b/a.png'"),
-    "a box less": (lambda photos: index(photos, LINES[0], "b/a.png,1,,a.png.bmp"), "'b/a.png'"),
-    "one for the other": (lambda photos: shutil.copy(photos / "b/a.png", photos / "a.png"), "'a.png'"),
+    "a photo": (_photo, "b/a.png"),
+    "a mask": (_mask, "a.png"),
+    "a target": (lambda photos: index(photos, LINES[0], LINES[1].replace(",1,", ",2,")), "b/a.png"),
+    "a box": (lambda photos: index(photos, LINES[0], LINES[1].replace("90]]", "91]]")), "b/a.png"),
+    "a box less": (lambda photos: index(photos, LINES[0], "b/a.png,1,,a.png.bmp"), "b/a.png"),
+    "one for the other": (lambda photos: shutil.copy(photos / "b/a.png", photos / "a.png"), "a.png"),
 }
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_what_is_known_of_a_photo_changed(what: str, photos: Path) -> None:
+def test_what_is_known_of_a_photo_changed_so_it_is_measured_again(what: str, photos: Path) -> None:
     index(photos, *LINES)
     assert bench(photos).exit_code == 0
     before = table(photos)
     change, name = CHANGES[what]
     change(photos)  # type: ignore[operator]
     done = bench(photos)
-    assert done.exit_code == 1 and name in done.stderr and "changed since" in done.stderr
-    assert table(photos) == before
+    assert done.exit_code == 0, done.stderr
+    assert f"1 photo, or its line in the index, has changed since the last run, and is measured again: {name}\n" in (
+        done.stderr
+    )
     assert bench(photos, out="new").exit_code == 0
+    assert table(photos) == table(photos, "new") != before
+    again = bench(photos)
+    assert again.exit_code == 0 and "changed" not in again.stderr
 
 
 def test_other_weights_options_and_preprocessing_get_a_table_of_their_own(photos: Path, tmp_path: Path) -> None:
@@ -127,7 +133,8 @@ def test_more_photos_are_added_and_fewer_are_asked_about(photos: Path) -> None:
     assert both.exit_code == 0 and {row["picture"] for row in json.loads(both.stdout)["rows"]} == {"a.png", "b/a.png"}
     one = bench(photos, "--count", 1, "--json")
     assert {row["picture"] for row in json.loads(one.stdout)["rows"]} == {"a.png"}
-    assert "1 image" in (photos.parent / "out" / "photos.md").read_text() and len(table(photos)) == 2
+    assert "1 image" in (photos.parent / "out" / "photos.md").read_text() and len(table(photos)) == 1
+    assert "measuring" not in bench(photos).stderr and len(table(photos)) == 2  # kept all the while
 
 
 def test_a_bad_mask_target_or_photo_is_a_line_at_the_end(photos: Path) -> None:
@@ -158,8 +165,9 @@ def test_nothing_is_left_behind(photos: Path) -> None:
     index(photos, *LINES)
     bench(photos)
     out = photos.parent / "out"
-    tables = {f"photos.{end}" for end in ("csv", "json", "md", "tex", "html")}
-    assert {path.name for path in out.iterdir()} == {*tables, "index.html", "foveal-run.json"}
+    tables = {f"photos.{end}" for end in ("csv", "md", "tex", "html")}
+    assert {path.name for path in out.iterdir()} == {*tables, "photos.parts", "index.html", "foveal-run.json"}
+    assert "photos.parts" not in (out / "index.html").read_text()  # of no use to readers
     assert not any(NAME.match(path.name) for path in photos.parent.rglob("*"))
 
 
@@ -169,22 +177,19 @@ def test_killed_again_and_again_the_table_is_that_of_one_run(photos: Path, tmp_p
         Image.fromarray(Split("classes", 9, seed=4)[number].image).save(photos / f"{number}.png")
     for mask in photos.rglob("*.bmp"):
         mask.unlink()
-    model, found = foveal.load_model("demo"), shots(photos)
+    model, found = foveal.load_model("demo"), subjects(shots(photos))
 
     def measured(out: str) -> list[dict[str, str]]:
-        setting = made_with(model, 4, predicted=False)
-        ledger = CsvLog(tmp_path / out / "photos.csv", ["gini"], setting)
-        list(folder(ledger, model, found, methods=find_methods("hirescam"), steps=4))
-        return ledger.rows()
+        log = Measurements(tmp_path / out / "photos.csv", ["gini"], made_with(model, 4, predicted=False))
+        list(folder(log, Network(model=model), found, methods=find_methods("hirescam"), steps=4))
+        return log.rows(found)
 
     whole = measured("whole")
     assert len({row["picture"] for row in whole}) == len(found)
     for seconds in moments(kills(5), 1, 0.8):
         killed_after(0.1 + seconds, lambda: measured("broken"))
     assert together(*[lambda: measured("broken")] * 2) == [0, 0]  # two of them end it
-    broken = measured("broken")
-    order = [row["picture"] for row in whole]
-    assert sorted(broken, key=lambda row: order.index(row["picture"])) == whole
+    assert measured("broken") == whole
 
 
 # --- one method more ---
@@ -192,15 +197,15 @@ def test_killed_again_and_again_the_table_is_that_of_one_run(photos: Path, tmp_p
 TWO, MORE = ["gradcam", "lrp-gamma"], ["gradcam", "lrp-gamma", "layercam"]
 
 
-def measured(model: foveal.Model, photos: Path, out: Path, methods: list[str]) -> CsvLog:
+def measured(model: foveal.Model, photos: Path, out: Path, methods: list[str]) -> Measurements:
     torch.set_num_threads(1)
-    log = CsvLog(out / "photos.csv", ["deletion", "drop", "gini"], made_with(model, 4, predicted=False))
-    list(folder(log, model, shots(photos), methods=find_methods(methods), steps=4))
+    log = Measurements(out / "photos.csv", ["deletion", "drop", "gini"], made_with(model, 4, predicted=False))
+    list(folder(log, Network(model=model), subjects(shots(photos)), methods=find_methods(methods), steps=4))
     return log
 
 
-def tables(log: CsvLog) -> tuple[str, str, str]:
-    scores = log.scores("photo", model="demo")
+def tables(log: Measurements) -> tuple[str, str, str]:
+    scores = log.scores(sorted(log.subjects, key=lambda one: one.picture), MORE, model="demo")
     return (
         scores.to_csv(),
         markdown(scores, title="photos"),
@@ -212,7 +217,7 @@ def test_a_method_more_measures_only_what_is_new_and_equals_a_fresh_run(photos: 
     model = foveal.load_model("demo")
     fresh = measured(model, photos, tmp_path / "fresh", MORE)
     first = measured(model, photos, tmp_path / "grown", TWO)
-    before = first.path.read_bytes()
+    before = set(first.parts.iterdir())
     asked: list[int] = []
     handle = model.module.register_forward_hook(lambda *_: asked.append(1))
     grown = measured(model, photos, tmp_path / "grown", MORE)
@@ -220,24 +225,24 @@ def test_a_method_more_measures_only_what_is_new_and_equals_a_fresh_run(photos: 
     measured(model, photos, tmp_path / "grown", ["layercam"])  # nothing is new
     assert len(asked) == more > 0
     handle.remove()
-    assert grown.path.read_bytes().startswith(before) and tables(grown) == tables(fresh)
-    added = grown.path.read_bytes()[len(before) :].decode().splitlines()
-    assert len(added) == len(shots(photos)) and all(",layercam," in line for line in added)
+    assert before < set(grown.parts.iterdir()) and tables(grown) == tables(fresh)
     other = measured(model, photos, tmp_path / "other", ["lrp-gamma"])  # its baseline map of activations has no layer
     for name in ("(random)", "(activation)", "lrp-gamma"):
-        assert other.scores("photo").values[name] == fresh.scores("photo").values[name]
+        assert other.scores(fresh.subjects).values[name] == fresh.scores(fresh.subjects).values[name]
 
 
-def test_killed_at_any_row_a_grown_table_equals_a_fresh_one(photos: Path, tmp_path: Path) -> None:
+def test_without_any_of_its_parts_a_grown_table_equals_a_fresh_one(photos: Path, tmp_path: Path) -> None:
+    """As after a kill at any time, or a fault of the disk."""
     model = foveal.load_model("demo")
     fresh = tables(measured(model, photos, tmp_path / "fresh", MORE))
-    path = measured(model, photos, tmp_path / "grown", TWO).path
+    folder = measured(model, photos, tmp_path / "grown", TWO).parts
     measured(model, photos, tmp_path / "grown", MORE)
-    content = path.read_bytes()
-    ends = [n + 1 for n in range(len(content)) if content[n : n + 1] == b"\n"]
-    for length in {*ends[:3], *ends[-4:], ends[-1] - 20, ends[8] + 30}:
-        path.write_bytes(content[:length])
-        assert tables(measured(model, photos, tmp_path / "grown", MORE)) == fresh, length
+    parts = sorted(folder.glob("part-*.pt"))
+    for number, part in enumerate(parts[:4]):
+        part.unlink()
+        if number % 2:
+            parts[-1].write_bytes(parts[-1].read_bytes()[: 100 * number])
+        assert tables(measured(model, photos, tmp_path / "grown", MORE)) == fresh
 
 
 # --- what the command says ---
@@ -276,12 +281,24 @@ def test_one_image_has_a_mean_and_no_interval(photos: Path) -> None:
     assert "energy: share of the positive evidence that lies on the object" in text
 
 
-def test_a_table_without_rows_blocks_nothing(photos: Path) -> None:
+def test_a_table_that_has_no_parts_is_not_written_over(photos: Path) -> None:
     index(photos, LINES[0])
     out = photos.parent / "out"
     out.mkdir()
-    (out / "photos.csv").write_text("decision,picture,method,deletion,made\n")
-    assert bench(photos).exit_code == 0
+    (out / "photos.csv").write_text("decision,picture,method,deletion,made\n")  # of an earlier version
+    done = bench(photos)
+    assert done.exit_code == 1 and "photos.csv': photos.parts, the folder with its measurements, is not" in done.stderr
+    assert (out / "photos.csv").read_text().endswith(",made\n")
+
+
+@pytest.mark.slow
+def test_workers_measure_the_same_numbers(photos: Path) -> None:
+    (photos / "text.png").write_text("no picture")
+    index(photos, *LINES, "text.png,,,")
+    done, also = bench(photos), bench(photos, "--workers", 2, out="both")
+    assert done.exit_code == also.exit_code == 1 and "line 4 of" in also.stderr and "text.png" in also.stderr
+    one, other = ((photos.parent / out / "photos.csv").read_bytes() for out in ("out", "both"))
+    assert one == other and one.count(b"\n") == 1 + 2 * 6
 
 
 def test_latex_and_json_hold_the_tests(photos: Path) -> None:

@@ -14,12 +14,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import foveal
-from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.folder import shots
+from foveal.benchmark.measurements import Measurements
 from foveal.benchmark.summary import alike, halves, markdown, page, ranking, table
-from foveal.benchmark.truth import DECISIONS, TRUTH, cases, made_with, measure_synthetic, rows
+from foveal.benchmark.truth import DECISIONS, TRUTH, cases, in_order, made_with, measure_synthetic, numbers
 from foveal.cli.app import app
-from foveal.errors import ImageError, ResultError
+from foveal.errors import ImageError
 from foveal.results import Scores
 from foveal.synthetic import Split
 from foveal.synthetic.scene import LABELS
@@ -53,20 +53,6 @@ def test_tables_mark_what_is_not_worse_than_the_best() -> None:
     assert html.startswith("<!doctype html>") and "Test &lt;1&gt;" in html and "http" not in html
 
 
-def test_a_ledger_goes_on_where_it_stopped_and_knows_its_setting(tmp_path: Path) -> None:
-    path, setting = tmp_path / "a" / "x.csv", {"model": "m", "steps": 3}
-    ledger = CsvLog(path, ["share", "hit"], setting)
-    ledger.add({"decision": "d", "picture": "1", "method": m, "share": s} for m, s in (("a", 0.5), ("b", math.nan)))
-    again = CsvLog(path, ["share", "hit"], setting)
-    assert again.done == {("d", "1")} and again.decisions == ("d",)
-    again.add([{"decision": "d", "picture": "2", "method": "a", "share": 0.7, "hit": 1.0}])
-    found = again.scores("d")
-    assert found.values["a"]["share"] == (0.5, 0.7) and all(map(math.isnan, found.values["b"]["share"]))
-    for columns, other in ((["share"], setting), (["share", "hit"], {"model": "n", "steps": 3})):
-        with pytest.raises(ResultError, match="other settings"):
-            CsvLog(path, columns, other)
-
-
 ALL = ["hirescam", "(random)", "(center)", "(edges)", "(constant)", "(activation)"]
 
 
@@ -74,12 +60,11 @@ ALL = ["hirescam", "(random)", "(center)", "(edges)", "(constant)", "(activation
 def test_true_importance_knows_the_right_map(decision: str) -> None:
     """The true effects painted on the parts are ranked right; noise is not."""
     (case,) = cases(decision, 1, seed=3)
-    found = {row["method"]: row for row in rows(case, ALL, TRUTH)}
+    found = numbers(case, ALL, TRUTH)
     assert [*found] == ALL
     assert found["hirescam"]["share"] > 2 * found["(random)"]["share"]
     assert math.isnan(found["(constant)"]["rank"])
-    assert {row["decision"] for row in found.values()} == {decision}
-    again = {row["method"]: row for row in rows(next(cases(decision, 1, seed=3)), ["hirescam"], TRUTH)}
+    again = numbers(next(cases(decision, 1, seed=3)), ["hirescam"], TRUTH)
     assert again["hirescam"] == found["hirescam"]  # the same on every run
 
 
@@ -192,18 +177,18 @@ def test_names_of_the_package_are_there() -> None:
 def test_a_method_more_equals_a_fresh_run_and_what_does_not_apply_is_not_asked_again(tmp_path: Path) -> None:
     torch.set_num_threads(1)
 
-    def measured(name: str, methods: list[str]) -> CsvLog:
-        log = CsvLog(tmp_path / name / "synthetic.csv", TRUTH, made_with(5))
+    def measured(name: str, methods: list[str]) -> Measurements:
+        log = Measurements(tmp_path / name / "synthetic.csv", TRUTH, made_with(5))
         list(measure_synthetic(log, decisions=["similar"], methods=methods, count=2, seed=5, setting=None))
         return log
 
     first, more = ["hirescam", "cam"], ["hirescam", "cam", "lrp-gamma", "gradcam@stem.relu1"]
     fresh = measured("fresh", more)
-    before = measured("grown", first).path.read_bytes()
+    assert len(measured("grown", first).rows(fresh.subjects)) == 2 * (2 + 5)
     grown = measured("grown", more)
-    assert grown.path.read_bytes().startswith(before) and before.count(b"\n") == 1 + 2 * (2 + 5)
-    tables = [log.scores("similar", applying=True) for log in (fresh, grown)]
+    (own,) = in_order(grown.subjects).values()
+    tables = [log.scores(own, more, applying=True) for log in (fresh, grown)]
     assert tables[0].to_csv() == tables[1].to_csv()
     assert tables[0].methods[:3] == ("hirescam", "lrp-gamma", "gradcam@stem.relu1")  # no cam of a similarity
-    size = grown.path.stat().st_size
-    assert measured("grown", ["cam"]).path.stat().st_size == size
+    parts = sorted(grown.parts.iterdir())
+    assert sorted(measured("grown", ["cam"]).parts.iterdir()) == parts

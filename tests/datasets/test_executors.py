@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from foveal.datasets.deaths import KILLED, culprit
-from foveal.datasets.parts import sealed_parts, write_part
+from foveal.datasets.parts import sealed_parts
 from foveal.datasets.plan import Plan
 from foveal.datasets.processes import Workers
 from foveal.datasets.shard import Task, sizes
@@ -161,7 +161,7 @@ def test_a_full_disk_leaves_no_part_and_is_said(plan: Plan, tmp_path: Path, monk
 
 def test_a_part_says_what_it_is_of(plan: Plan, tmp_path: Path) -> None:
     rows = mine_rows(plan)
-    write_part(tmp_path, 0, "mine", plan.items(0), rows, LAYOUT)
+    LAYOUT.write(tmp_path, 0, "mine", plan.items(0), rows)
     said = pq.read_schema(tmp_path / "part-00000.parquet").metadata
     assert said[b"foveal.run"] == b"mine" and said[b"foveal.shard"] == b"0" and said[b"foveal.failed"] == b"0"
     names = pq.read_schema(tmp_path / "part-00000.parquet").names

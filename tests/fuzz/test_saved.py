@@ -20,7 +20,7 @@ import torch
 
 import foveal
 from foveal.api.visualize import optimize
-from foveal.benchmark.csv_log import CsvLog
+from foveal.benchmark.measurements import Measurements, Subject
 from foveal.errors import FovealError
 from foveal.featurevis import Octave, Schedule
 from foveal.images import pictures_in
@@ -30,7 +30,7 @@ from foveal.storage.fingerprint import fingerprint
 from foveal.storage.manifest import _digest
 from foveal.training.synthetic_recipe import SyntheticSettings, _Run
 from tests.featurevis.networks import colored, small
-from tests.fuzz.mutation import damaged_copy, draw, limit, mutated_file, mutations
+from tests.fuzz.mutation import damaged_copy, limit, mutations
 from tests.results.kinds import KINDS, known, made, pictures, saved, tiny
 
 PATIENCE = 10.0  # seconds for one load, however damaged
@@ -219,37 +219,36 @@ def test_a_damaged_checkpoint_by_fabric_is_refused(tmp_path: Path) -> None:
             assert isinstance(failed, FovealError) or same(found, first), f"{number}: {what}"
 
 
-# --- ledgers ---
+# --- measurements ---
 
 
-def rows(number: int) -> list[dict[str, Any]]:
-    row = {"decision": "d", "picture": f"p{number}", "a": number + 0.25, "b": -1.5}
-    return [{**row, "method": method} for method in ("x", "(y)")]
+def values(place: int) -> dict[str, dict[str, float | None]]:
+    return {method: {"a": place + 0.25, "b": -1.5} for method in ("x", "(y)")}
 
 
 @pytest.mark.timeout(limit(300))
-def test_a_damaged_ledger_loses_pictures_but_never_numbers(tmp_path: Path) -> None:
-    """What it still holds is as it was measured; what it lost is measured again; or a sentence says what to delete."""
+def test_damaged_measurements_lose_images_but_never_numbers(tmp_path: Path) -> None:
+    """What they still hold is as it was measured; what they lost is measured again; or a sentence says what to do."""
+    images = [Subject("d", f"p{number}", "0") for number in range(5)]
 
-    def ledger(place: Path) -> CsvLog:
-        return CsvLog(place / "t.csv", ["a", "b"], {"model": "m", "steps": [1, 2.5]})
+    def opened(place: Path) -> Measurements:
+        return Measurements(place / "t.csv", ["a", "b"], {"model": "m", "steps": [1, 2.5]})
 
-    (tmp_path / "whole").mkdir()
-    first = ledger(tmp_path / "whole")
-    for number in range(5):
-        first.add(rows(number), f"{number:012x}")
-    wanted = {row["picture"]: row for row in first.rows() if row["method"] == "x"}
+    first = opened(tmp_path / "whole")
+    list(first.measure(lambda: values, images, lambda count: None))
+    wanted = first.rows(images)
     for number in range(mutations(220)):
-        with damaged_copy(tmp_path / "whole", number) as (place, what):
-            if draw(number, "again").random() < 0.2:
-                what += mutated_file(place / "t.csv", number) if (place / "t.csv").is_file() else ""
-            found = outcome(lambda: ledger(place))
+        with damaged_copy(first.parts, number) as (parts, what):
+
+            def completed() -> list[dict[str, str]]:
+                log = opened(parts.parent)
+                left = [one for one in images if log.missing(one, ["x", "(y)"])]
+                places = [images.index(one) for one in left]
+                list(log.measure(lambda: lambda at: values(places[at]), left, lambda count: None))
+                return opened(parts.parent).rows(images)
+
+            found = outcome(completed)
             if isinstance(found, FovealError):
-                assert "t.csv" in str(found) or "t.json" in str(found)
-                continue
-            for k in range(5):
-                if found.missing("d", f"p{k}", ["x", "(y)"], f"{k:012x}"):
-                    found.add(rows(k), f"{k:012x}")
-            again = ledger(place)
-            assert {row["picture"]: row for row in again.rows() if row["method"] == "x"} == wanted, f"{number}: {what}"
-            assert len(again.rows()) == 10 and (place / "t.csv").read_bytes().count(b"\n") == 11, f"{number}: {what}"
+                assert "t.parts" in str(found), f"{number}: {what}"
+            else:
+                assert found == wanted, f"{number}: {what}"

@@ -5,8 +5,7 @@ FOVEAL_KILLS=100 kills each of them a hundred times.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -16,7 +15,6 @@ import pytest
 import torch
 from torch import nn
 
-from foveal.benchmark.csv_log import CsvLog
 from foveal.report.recorded_page import RecordedPage
 from foveal.storage.atomic import write_text
 from foveal.storage.checkpoint import load_state, save_state
@@ -94,30 +92,6 @@ def training() -> Writer:
     return write, check
 
 
-def ledger() -> Writer:
-    """A picture after the other; what is there is not added again, and nothing else is missing."""
-
-    def rows(number: int) -> Iterator[dict[str, Any]]:
-        for k in range(4):
-            yield {"decision": "d", "picture": f"p{number}", "method": f"m{k}", "a": number + k / 7}
-
-    def write(place: Path) -> None:
-        found = CsvLog(place / "t.csv", ["a"], {"x": 1})
-        for number in range(100_000):
-            if found.missing("d", f"p{number}", [f"m{k}" for k in range(4)], "b" * 12):
-                found.add(rows(number), "b" * 12)
-
-    def check(place: Path) -> None:
-        found = CsvLog(place / "t.csv", ["a"], {"x": 1})
-        done = len(found.done)
-        assert found.done == {("d", f"p{number}") for number in range(done)}
-        assert [float(row["a"]) for row in found.rows()] == [row["a"] for n in range(done) for row in rows(n)]
-        with (place / "t.csv").open(newline="") as file:
-            assert len(list(csv.reader(file))) == 1 + 4 * done
-
-    return write, check
-
-
 def page() -> Writer:
     """A page of the studio that opens from disk."""
 
@@ -152,7 +126,7 @@ def settings() -> Writer:
 
 WRITERS: dict[str, Callable[[], Writer]] = {
     **{kind: lambda kind=kind: result(kind) for kind in KINDS},  # type: ignore[misc]
-    "state": state, "training": training, "ledger": ledger, "page": page, "settings": settings,
+    "state": state, "training": training, "page": page, "settings": settings,
 }  # fmt: skip
 SLOW = {"flow": 3.0, "feature_images": 0.6, "tree": 0.6, "match": 0.8, "parts": 0.8, "explanation": 0.6}
 """Seconds that a save takes, about: so late a kill may come."""
@@ -167,5 +141,4 @@ def test_killed_at_random_moments(writer: str, tmp_path: Path) -> None:
     for seconds in moments(count, len(writer), 2 * SLOW.get(writer, 0.1)):
         assert killed_after(0.005 + seconds, lambda: write(tmp_path))
         check(tmp_path)
-    if writer != "ledger":  # its next run needs no cleaning
-        assert not left_over(tmp_path)
+    assert not left_over(tmp_path)

@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import torch
 from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from foveal._version import __version__
+from foveal.api.channel_search import ChannelQuestion, strongest
 from foveal.attribution.perturbation import Progress
 from foveal.engine.arguments import Arguments, extra_inputs
-from foveal.engine.capture import capture
 from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
-from foveal.engine.layout import channels_first
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.engine.stages import describe
 from foveal.errors import ImageError, ResultError, UnknownLayer
 from foveal.images import load_images, pictures_in
 from foveal.models.model import Model, as_model, placed
+from foveal.models.network import Network
 from foveal.results.channel_examples import ChannelExamples
 from foveal.results.provenance import versions
 from foveal.storage.checkpoint import load_state, save_state
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
+from foveal.storage.lock import alone
 from foveal.storage.reading import damage
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
-
-    from foveal.engine.structure import Stage
     from foveal.images import Preprocessing
 
 MOST = 9  # images a channel
-BATCH = 8
 
 
 @checked
@@ -53,6 +51,7 @@ def channels(
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     layer: LayerSpec = "all",
+    workers: int = 0,
 ) -> ChannelExamples:
     """The images of a set in which each channel of the stages is strongest: a forward pass each, to the last stage.
 
@@ -66,12 +65,14 @@ def channels(
         most: images per channel.
         cache: a folder in which the examples are kept, for the same weights, images and layers; True is foveal's
             own (`FOVEAL_CACHE`, or where the system keeps caches, such as ~/.cache/foveal), None or False keeps
-            nothing.
+            nothing. An interrupted search goes on from there.
         progress: hears (what, done, total) after every few images.
         inputs: what else the model's forward takes, as for `explain`; rows of tensors follow the files.
         keywords: the same by name.
         preprocessing: as for `explain`.
         layer: which layers, as in `explain`.
+        workers: processes that search at once; 0 is this one alone. They start anew and import the script that calls
+            this, so it must call it below `if __name__ == "__main__":`.
 
     Returns:
         For each channel of each stage its examples, the strongest first.
@@ -96,15 +97,17 @@ def channels(
     stages = {name: known[name] for name in names}
     arrays: Mapping[str, Tensor] | None = None
     notes: list[str] = []
-    if home := _home(cache):
+    home, of = _home(cache), ""
+    if home:
         of = _fingerprint(subject, files, arguments, names, most)
-        file = home / f"{of}.pt"
-        arrays = _kept(file, of, notes)
+        arrays = _kept(home / f"{of}.pt", of, notes)
     if arrays is None:
-        arrays = _strongest(subject, files, arguments, stages, most, progress)
-        if home:
-            with suppress(ResultError):  # a cache that cannot be written is no reason to fail
-                save_state(file, arrays, of)
+        question = ChannelQuestion(Network(model=subject), files, arguments, stages)
+        with _parts(home, of) as folder:
+            arrays = strongest(question, most, folder, of, workers=workers, progress=progress)
+            if home:
+                with suppress(ResultError):  # a cache that cannot be written is no reason to fail
+                    save_state(home / f"{of}.pt", arrays, of)
     values, numbers, places = (
         {name: arrays[f"{what}/{name}"] for name in names} for what in ("values", "pictures", "places")
     )
@@ -114,46 +117,22 @@ def channels(
     )  # fmt: skip
 
 
-def _strongest(
-    subject: Model,
-    files: Sequence[Path],
-    arguments: Arguments,
-    stages: Mapping[str, Stage],
-    most: int,
-    progress: Progress | None,
-) -> dict[str, Tensor]:
-    """ "values/STAGE", "pictures/STAGE" and "places/STAGE": of each channel its strongest images."""
-    best: dict[str, Tensor] = {}
-    module = unwrap(subject.module)
-    for start in range(0, len(files), BATCH):
-        few = files[start : start + BATCH]
-        batch = placed(load_images(list(few), subject.preprocessing), module)
-        with capture(module, list(stages), gradient=False) as run:
-            run.forward(batch.tensor, arguments.rows(start, start + len(few)), stop=True)
-            for name, stage in stages.items():
-                _merge(best, name, channels_first(run.activations[name], stage.layout), start, most)
-        if progress:
-            progress("searching images", min(start + BATCH, len(files)), len(files))
-    return best
-
-
-def _merge(best: dict[str, Tensor], name: str, A: Float[Tensor, "n c h w"], start: int, most: int) -> None:
-    """Put the maxima of images from number `start` on among the best of a stage so far."""
-    values, at = A.flatten(2).max(2)  # (n, c)
-    at = at.cpu()
-    new = {
-        "values": values.T.cpu().float(),
-        "pictures": torch.arange(start, start + len(A)).expand(A.shape[1], -1),
-        "places": torch.stack([at // A.shape[3], at % A.shape[3]], 2).transpose(0, 1),
-    }
-    both = {
-        what: torch.cat([best[f"{what}/{name}"], those], 1) if f"{what}/{name}" in best else those
-        for what, those in new.items()
-    }
-    order = both["values"].argsort(dim=1, descending=True, stable=True)[:, :most]
-    best[f"values/{name}"] = both["values"].gather(1, order)
-    best[f"pictures/{name}"] = both["pictures"].gather(1, order)
-    best[f"places/{name}"] = both["places"].gather(1, order[:, :, None].expand(-1, -1, 2))
+@contextmanager
+def _parts(home: Path | None, of: str) -> Iterator[Path]:
+    """Where parts of the search lie: beside what is kept, so that an interrupted one goes on; what is found whole ends
+    them. Elsewhere where nothing is kept or can be, or another program searches the same there.
+    """
+    with ExitStack() as stack:
+        kept = home and home / f"{of}.parts"
+        if kept and home:
+            try:
+                kept.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(alone(home / f".foveal-lock-{of}", patience=0))
+            except (OSError, ResultError):
+                kept = None
+        yield kept or Path(stack.enter_context(TemporaryDirectory()))
+        if kept:
+            rmtree(kept, ignore_errors=True)
 
 
 def _fingerprint(subject: Model, files: Sequence[Path], arguments: Arguments, names: Sequence[str], most: int) -> str:

@@ -15,22 +15,25 @@ True importance of a part is what the decision loses when the scene is drawn wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from foveal._version import __version__
 from foveal.api.explain import explanations
-from foveal.api.map_sources import EVERY, NamedMaps, collect_baseline_maps
+from foveal.api.map_sources import NamedMaps, collect_baseline_maps
 from foveal.api.measure import default_setting
 from foveal.attribution.context import Context
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import prepare, read
-from foveal.benchmark.csv_log import CsvLog
-from foveal.errors import FovealError
+from foveal.benchmark.measurements import BASELINE_MAPS, Measure, Measurements, Numbers, Subject
+from foveal.datasets.shard import EndOfWorkError
+from foveal.errors import FovealError, ResultError
 from foveal.images import Batch, load_images
 from foveal.methods import find_methods, own_sources
 from foveal.metrics.asking import Answers
@@ -48,11 +51,14 @@ from foveal.targets import Class, Prototypes, Similar, Target
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from foveal.synthetic.splits import Example
+    from foveal.synthetic.splits import Example, SplitName
 
 TRUTH = ("hit", "share", "rank", "distraction")
 NETWORK = ("deletion", "insertion", "drop", "drop_in_deletion", "road")
-DECISIONS = ("class", "margin", "similar", "prototypes")
+NETWORKS = {"class": "demo", "margin": "demo", "similar": "embed", "prototypes": "embed"}
+DECISIONS = tuple(NETWORKS)
+SPLITS: Mapping[str, SplitName] = {"similar": "individuals", "prototypes": "novel"}
+"""Of the other decisions it is the classes."""
 USUAL = (
     "fast", "hirescam@stem.relu1", "layercam@stem.relu1", "gradcam@stem.relu1", "ablationcam", "scorecam", "occlusion",
     "integratedgradients", "deeplift",
@@ -74,64 +80,126 @@ class Case:
 
 def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
     """`count` images to decide about, the same for the same seed."""
+    model = load_model(NETWORKS[decision])
+    for place, number in enumerate(scenes(decision, count, seed)):
+        yield case_of(decision, place, number, seed, model)
+
+
+def scenes(decision: str, count: int, seed: int) -> Iterator[int]:
+    """The numbers of `count` scenes; of classes and margins those in which the deciding part is visible."""
+    if decision in ("similar", "prototypes"):
+        return iter(range(count))
+    split = Split("classes", 4 * count, seed=seed)
+    return islice((number for number in range(len(split)) if decides_visibly(split[number])), count)
+
+
+def case_of(decision: str, place: int, number: int, seed: int, model: Model) -> Case:
+    """The case of a scene, which is called by its place."""
+    name = name_of(decision, place)
+    split: SplitName = SPLITS.get(decision, "classes")
+    example = Split(split, number + 1, seed=seed)[number]
     if decision == "similar":
-        model = load_model("embed")
-        for i, example in enumerate(Split("individuals", count, seed=seed)):
-            other = render(individual_scene(example.target, seed + 7919 * (i + 1), camera=1 - i // 90 % 2))[0]
-            yield Case(f"individual {i}", decision, model, example, Similar(other))
-    elif decision == "prototypes":
-        model = load_model("embed")
-        for i, example in enumerate(Split("novel", count, seed=seed)):
-            ways = [NOVEL[(example.target + k) % len(NOVEL)] for k in range(5)]
-            scenes = [class_scene(way, seed + 104729 * (i + 1) + shot) for way in ways for shot in range(3)]
-            labels = [way for way in ways for _ in range(3)]
-            support = [render(scene)[0] for scene in scenes]
-            yield Case(f"novel {i}", decision, model, example, Prototypes(support, labels, which=ways[0]))
-    else:
-        model = load_model("demo")
-        visible = filter(decides_visibly, Split("classes", 4 * count, seed=seed))
-        for i, example in enumerate(islice(visible, count)):
-            class_name = CLASS_NAMES[example.target]
-            by_class = decision == "class"
-            target: Target = Class(example.target) if by_class else sibling_margin([class_name])
-            yield Case(
-                f"species {i}", decision, model, example, target, None if by_class else deciding_part(class_name)
-            )
+        other = render(individual_scene(example.target, seed + 7919 * (number + 1), camera=1 - number // 90 % 2))[0]
+        return Case(name, decision, model, example, Similar(other))
+    if decision == "prototypes":
+        ways = [NOVEL[(example.target + k) % len(NOVEL)] for k in range(5)]
+        shots = [class_scene(way, seed + 104729 * (number + 1) + shot) for way in ways for shot in range(3)]
+        labels = [way for way in ways for _ in range(3)]
+        support = [render(scene)[0] for scene in shots]
+        return Case(name, decision, model, example, Prototypes(support, labels, which=ways[0]))
+    if decision == "class":
+        return Case(name, decision, model, example, Class(example.target))
+    class_name = CLASS_NAMES[example.target]
+    return Case(name, decision, model, example, sibling_margin([class_name]), deciding_part(class_name))
+
+
+def name_of(decision: str, place: int) -> str:
+    """ "species 3"."""
+    return f"{ {'similar': 'individual', 'prototypes': 'novel'}.get(decision, 'species') } {place}"
+
+
+def in_order(subjects: Iterable[Subject]) -> dict[str, list[Subject]]:
+    """Images by decision, as they are numbered."""
+    each = sorted(subjects, key=lambda subject: int(subject.picture.split()[-1]))
+    own = {decision: [subject for subject in each if subject.decision == decision] for decision in DECISIONS}
+    return {decision: images for decision, images in own.items() if images}
 
 
 def made_with(seed: int, methods: Sequence[str] = ()) -> dict[str, Any]:
-    """The setting of a table: what decides the numbers, but for the images and methods."""
+    """The setting of a table: what decides the numbers, but for how many images, and the methods."""
     weights = {name: fingerprint(weights=load_model(name).module) for name in ("demo", "embed")}
     own = own_sources(m for spec in methods for m in find_methods(spec.partition("@")[0]).values())
     return {
-        "what": "drawn world", "seed": seed, "weights": weights, "foveal": __version__,
+        "what": "drawn world", "seed": seed, "drawn": fingerprint(image=Split("classes", 1, seed=seed)[0].image),
+        "weights": weights, "foveal": __version__,
         **({"own methods": own} if own else {}),
     }  # fmt: skip
 
 
 def measure_synthetic(
-    log: CsvLog,
-    *,
-    decisions: Sequence[str],
-    methods: Sequence[str],
-    count: int,
-    seed: int,
-    setting: EvaluationSettings | None,
-) -> Iterator[tuple[str, int, int]]:
-    """Measure what the table lacks; yields (decision, done, total) after each image."""
-    wanted = [*_spelled(methods), *(f"({name})" for name in EVERY)]
+    log: Measurements, *, decisions: Sequence[str], methods: Sequence[str], count: int, seed: int,
+    setting: EvaluationSettings | None, moved: Callable[[int], None] | None = None, workers: int = 0,
+) -> Iterator[int]:  # fmt: skip
+    """Measure what the table lacks; yields how many images of all decisions are done, after each part that is kept.
+
+    Args:
+        moved: hears how many images were looked at.
+        workers: processes that measure at once; 0 is this one alone.
+    """
+    wanted = [*spelled(methods), *BASELINE_MAPS]
+    images: list[BirdImage] = []
     for decision in decisions:
-        done = {(row["decision"], row["picture"], row["method"]) for row in log.rows()}
-        if all((decision, name, method) in done for name in _names(decision, count) for method in wanted):
-            continue
-        for number, case in enumerate(cases(decision, count, seed), 1):
-            of = fingerprint(image=case.example.image, labels=case.example.labels, decision=decision)
-            if missing := log.missing(decision, case.name, wanted, of):
-                log.add(rows(case, missing, log.metrics, setting), of)
-            yield decision, number, count
+        names = [name_of(decision, place) for place in range(count)]
+        missing = [log.missing(Subject(decision, name), wanted) for name in names]
+        if any(missing):
+            each = enumerate(zip(scenes(decision, count, seed), missing, strict=False))
+            images += (BirdImage(decision, place, number, tuple(new)) for place, (number, new) in each if new)
+    ready = len(decisions) * count - len(images)
+    yield (done := ready)
+    ask = BirdQuestion(tuple(images), tuple(log.metrics), seed, setting)
+    subjects = [Subject(image.decision, name_of(image.decision, image.place)) for image in images]
+    parts = log.measure(ask, subjects, lambda count: moved(ready + count) if moved else None, workers=workers)
+    with closing(parts):
+        for new, errors in parts:
+            for place, why in errors.items():
+                raise ResultError(f"Cannot measure {subjects[place].picture} ({subjects[place].decision}): {why}")
+            yield (done := done + new)
 
 
-def _spelled(methods: Sequence[str]) -> list[str]:
+class BirdImage(NamedTuple):
+    """An image by its scene, and the methods that were not measured on it."""
+
+    decision: str
+    place: int
+    number: int
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BirdQuestion:
+    """What is measured of drawn birds, in a form that travels to other processes."""
+
+    images: Sequence[BirdImage]
+    metrics: Sequence[str]
+    seed: int
+    setting: EvaluationSettings | None
+
+    def __call__(self) -> Measure:
+        """What gives the numbers of the image at a place; what fails fails with all, as no image is a stranger's."""
+        model = cache(load_model)
+
+        def measured(place: int) -> Numbers:
+            decision, at, scene, missing = self.images[place]
+            try:
+                case = case_of(decision, at, scene, self.seed, model(NETWORKS[decision]))
+                return numbers(case, missing, self.metrics, self.setting)
+            except FovealError as error:
+                raise EndOfWorkError(error) from error
+
+        return measured
+
+
+def spelled(methods: Sequence[str]) -> list[str]:
     """Each method that a spec stands for, with its layer: "fast" is many."""
     names = []
     for spec in methods:
@@ -140,13 +208,13 @@ def _spelled(methods: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def rows(
+def numbers(
     case: Case, methods: Sequence[str], metrics: Sequence[str], setting: EvaluationSettings | None = None
-) -> list[dict[str, Any]]:
-    """A row a method for one image, without numbers where a method does not apply to the decision.
+) -> Numbers:
+    """Of one image by method and metric; nothing of a method that does not apply to the decision.
 
     Args:
-        methods: as `_spelled` gives them; baseline maps in parentheses.
+        methods: as `spelled` gives them; baseline maps in parentheses.
     """
     batch = load_images(case.example.image, case.model.preprocessing)
     context = prepare(case.model, batch, case.target)
@@ -158,23 +226,17 @@ def rows(
     setting = setting or default_setting(batch.tensor, steps=14, tolerance=None)
     with perturbed_scores(context, "score") as (score,):
         truth = _true_effects(case, score)
-    lines: list[dict[str, Any]] = []
+    found: dict[str, dict[str, float | None]] = {name: {} for name in methods}
     with perturbed_scores(context) as (question,):
         answers = Answers(question, batch.tensor, whole=question.whole, chunk=setting.chunk)
         for name in methods:
-            lines.append({"decision": case.decision, "picture": case.name, "method": name})
             if name not in maps:
                 continue
             entry = maps[name]
             evaluation = Evaluation(batch.tensor, entry.maps[0], answers, setting=setting, place=entry.place)
-            lines[-1] |= {metric: kind(evaluation) for metric, kind in asked.items()}
-            lines[-1] |= _agreement(case, batch, entry, truth)
-    return lines
-
-
-def _names(decision: str, count: int) -> list[str]:
-    kind = {"similar": "individual", "prototypes": "novel"}.get(decision, "classes")
-    return [f"{kind} {i}" for i in range(count)]
+            own = {metric: kind(evaluation) for metric, kind in asked.items()} | _agreement(case, batch, entry, truth)
+            found[name] = {metric: value for metric, value in own.items() if metric in metrics}
+    return found
 
 
 def _explained(context: Context, methods: Sequence[str]) -> dict[str, NamedMaps]:

@@ -16,9 +16,8 @@ from foveal.errors import shown
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.index import Shot
     from foveal.results import Scores
 
@@ -53,6 +52,7 @@ def synthetic(
         ),
     ] = True,
     seed: Annotated[int, typer.Option("--seed", help="Random seed of the images.")] = 77,
+    workers: options.Workers = 0,
     *,
     output: options.OutputOptions,
     latex: options.Latex = False,
@@ -65,32 +65,40 @@ def synthetic(
       foveal benchmark synthetic --target margin --method fast -o birds/
 
     The folder gets synthetic.csv (one row per image and method), synthetic.md, synthetic.tex and synthetic.html.
-    Prints their paths. An interrupted run continues when started again. A run with other methods adds them: it measures
-    only what is new.
+    Prints their paths. An interrupted run continues when started again, from synthetic.parts. A run with other methods
+    adds them: it measures only what is new.
     """
     options.one_format(json=output.json, latex=latex)
-    from foveal.benchmark.csv_log import CsvLog
+    from foveal.benchmark.measurements import Measurements
     from foveal.benchmark.summary import markdown, page
-    from foveal.benchmark.truth import DECISIONS, NETWORK, TRUTH, USUAL, made_with
+    from foveal.benchmark.truth import DECISIONS, NETWORK, TRUTH, USUAL, in_order, made_with, spelled
     from foveal.benchmark.truth import measure_synthetic as measured
 
     chosen = target or list(DECISIONS)
     if unknown := [kind for kind in chosen if kind not in DECISIONS]:
         raise typer.BadParameter(f"there is no target {unknown[0]!r}: say {', '.join(DECISIONS)}")
     metrics = (*TRUTH, *(NETWORK if network else ()))
-    log = CsvLog(output.out / "synthetic.csv", metrics, made_with(seed, method or USUAL))
+    methods = method or USUAL
+    log = Measurements(output.out / "synthetic.csv", metrics, made_with(seed, methods))
+    total = len(chosen) * count
     with progress("measuring images") as move:
-        for what, done, total in measured(
-            log, decisions=chosen, methods=method or USUAL, count=count, seed=seed, setting=None
-        ):
-            move(f"measuring images ({what})", done, total)
-            work.done(done, total, f"images ({what})", resumes=True)
-    parts = [(f"Target: {kind}", log.scores(kind, applying=True), "rank" if kind != "margin" else "share", "share")
-             for kind in log.decisions]  # fmt: skip
+        for done in measured(
+            log, decisions=chosen, methods=methods, count=count, seed=seed, setting=None, workers=workers,
+            moved=lambda done: move("measuring images", done, total),
+        ):  # fmt: skip
+            work.done(done, total, "images", resumes=True)
+    log.read()
+    subjects, first = in_order(log.subjects), spelled(methods)
+    parts = [
+        (f"Target: {kind}", log.scores(own, first, applying=True), "share" if kind == "margin" else "rank", "share")
+        for kind, own in subjects.items()
+    ]
     text = "\n".join(markdown(scores, title=title, by=by, truth=truth) for title, scores, by, truth in parts)
     html = page(parts, title="Methods against true importance", about=ABOUT)
     by_title = {title: scores for title, scores, _, _ in parts}
-    _finish(log, output.out / "synthetic", by_title, text, html, json=output.json, latex=latex)
+    everything = [subject for own in subjects.values() for subject in own]
+    log.write(everything, first)
+    _finish(log.path, log.rows(everything, first), by_title, text, html, json=output.json, latex=latex)
 
 
 @command
@@ -121,6 +129,7 @@ def folder(
         bool, typer.Option("--predicted", help="Explain the predicted class instead of the target of the index.")
     ] = False,
     steps: options.Steps = 28,
+    workers: options.Workers = 0,
     *,
     output: options.OutputOptions,
     latex: options.Latex = False,
@@ -141,18 +150,19 @@ def folder(
 
     The target is the number of a class, its name or a synonym. The folder gets photos.csv (one row per photo and
     method), photos.md, photos.tex and photos.html. Prints their paths. An interrupted run continues when started again,
-    and several runs may share a folder. A run with other methods adds them: it measures only what is new. A photo, mask
-    or target that cannot be used is named at the end, and the exit status is 1.
+    from photos.parts. A run with other methods adds them: it measures only what is new, and photos that have changed.
+    A photo, mask or target that cannot be used is named at the end, and the exit status is 1.
     """
     options.one_format(json=output.json, latex=latex)
     network = source.load()
-    from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.folder import folder as measured
-    from foveal.benchmark.folder import made_with, shots
+    from foveal.benchmark.folder import made_with, shots, subjects
     from foveal.benchmark.index import COLUMNS, is_there, unknown_columns, unlisted, untargeted
+    from foveal.benchmark.measurements import Measurements
     from foveal.benchmark.summary import markdown, page
     from foveal.errors import ResultError
     from foveal.methods import USUAL, find_methods
+    from foveal.models.network import Network
     from foveal.targets.heads import COMPARE
 
     photos_there = shots(photos, index)
@@ -170,33 +180,30 @@ def folder(
     metrics = _metrics(listed, metric, columns)
     methods = find_methods(method or USUAL)
     setting = made_with(network, steps, predicted=predicted, methods=methods.values())
-    log = CsvLog(output.out / "photos.csv", metrics, setting)
-    faults: list[str] = []
+    log = Measurements(output.out / "photos.csv", metrics, setting)
+    failed: dict[str, str] = {}
+    asked = subjects(listed, predicted=predicted, failures=failed)
+    if changed := log.changed(asked):
+        info(f"note: {_changed(changed)}")
     with progress("measuring photos") as move:
-        for _, done, total in measured(
-            log, network, listed, methods=methods, steps=steps, predicted=predicted, failures=faults
-        ):
-            move("measuring photos", done, total)
-            work.done(done, total, resumes=True)
-    names = {shot.name for shot in listed}
+        for done in measured(
+            log, Network(source.network, network), asked, methods=methods, steps=steps, predicted=predicted,
+            failures=failed, workers=workers, moved=lambda done: move("measuring photos", done, len(asked)),
+        ):  # fmt: skip
+            work.done(done, len(asked), resumes=True)
+    faults = [failed[shot.name] for shot in listed if shot.name in failed]
     if len(faults) == len(listed):
         none = f"None of {len(listed)} photos" if len(listed) > 1 else "The photo"
         advice = f". `foveal measure {photos} --like PHOTO` measures a similarity" if COMPARE in faults[0] else ""
         raise ResultError(f"{none} could {'' if len(listed) > 1 else 'not '}be measured: {faults[0]}{advice}")
-    scores = log.scores("photo", model=network.name, pictures=names)
+    log.read()
+    first = [*methods]
+    scores = log.scores(asked, first, model=network.name)
     text = markdown(scores, title=photos.name)
     html = page([(photos.name, scores, scores.metrics[0], None)], title="Methods on photos", about=ABOUT_PHOTOS)
-    _finish(
-        log,
-        output.out / "photos",
-        {photos.name: scores},
-        text,
-        html,
-        json=output.json,
-        latex=latex,
-        pictures=names,
-        unread=faults,
-    )
+    log.write(asked, first)
+    _finish(log.path, log.rows(asked, first), {photos.name: scores}, text, html, json=output.json, latex=latex,
+            unread=faults)  # fmt: skip
     if faults:
         for fault in faults:
             error(fault)
@@ -248,19 +255,20 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(shown(name).strip("'") for name in names[:3]) + more
 
 
+def _changed(names: Sequence[str]) -> str:
+    are = (
+        f"{len(names)} photos, or their lines in the index, have"
+        if len(names) > 1
+        else "1 photo, or its line in the index, has"
+    )
+    return f"{are} changed since the last run, and {'are' if len(names) > 1 else 'is'} measured again: {_few(names)}"
+
+
 def _finish(
-    log: CsvLog,
-    stem: Path,
-    scores: Mapping[str, Scores],
-    text: str,
-    html: str,
-    *,
-    json: bool,
-    latex: bool,
-    pictures: Collection[str] | None = None,
-    unread: Sequence[str] = (),
-) -> None:
-    files = [log.path, *(stem.with_suffix(end) for end in (".md", ".tex", ".html"))]
+    table: Path, rows: Sequence[Mapping[str, str]], scores: Mapping[str, Scores], text: str, html: str, *,
+    json: bool, latex: bool, unread: Sequence[str] = (),
+) -> None:  # fmt: skip
+    files = [table, *(table.with_suffix(end) for end in (".md", ".tex", ".html"))]
     tex = "\n".join(own.to_latex(pairs=True, by=own.metrics[0]) for own in scores.values())
     for path, content in zip(files[1:], (text + "\n", tex, html), strict=True):
         write_text(path, content)
@@ -270,7 +278,6 @@ def _finish(
             title: {name: value for name, value in own.to_dict().items() if name in ("means", "pairwise")}
             for title, own in scores.items()
         }
-        rows = log.rows(pictures)
         print_json({"rows": rows, "tables": tables, "files": [*map(str, files)], "unread": [*unread]})
     elif latex:
         print_text(tex)

@@ -34,6 +34,7 @@ def channels(
         int, typer.Option("--count", "-n", min=1, metavar="N", help="Number of channels to draw without --channel.")
     ] = 8,
     most: Annotated[int, typer.Option("--most", min=1, metavar="N", help="Images per channel.")] = 9,
+    workers: options.Workers = 0,
     *,
     output: options.OutputOptions,
 ) -> None:
@@ -46,8 +47,8 @@ def channels(
 
     --layer: stages by name, number, wildcard, or all. Default: the last stage. The folder gets channels.json, with the
     images, positions and values of every channel, and a strip of crops for each channel drawn, the strongest on the
-    left. Results are cached, so that a repeat is fast (FOVEAL_CACHE, or ~/.cache/foveal). Prints the paths of the
-    strips.
+    left. Results are cached, so that a repeat is fast and an interrupted search continues (FOVEAL_CACHE, or
+    ~/.cache/foveal). Prints the paths of the strips.
     """
     network = source.load()
     from foveal.api.channels import channels as looked_through
@@ -55,7 +56,9 @@ def channels(
 
     with pictures(network, json=output.json) as read, progress("reading images") as move:
         files = read.readable(pictures_in(photos))
-        result = looked_through(network, files, layer=options.layer_spec(layer), most=most, progress=move)
+        result = looked_through(
+            network, files, layer=options.layer_spec(layer), most=most, workers=workers, progress=move
+        )
         drawn = {name: channel or _strongest(result, name, count) for name in result.stages}
         strips = [path for name, numbers in drawn.items() for path in _drawn(result, name, numbers, output.out)]
         stages = {name: [_examples(result, name, k) for k in range(len(result.values[name]))] for name in result.stages}

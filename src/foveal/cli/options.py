@@ -73,6 +73,9 @@ Steps = Annotated[
     int,
     typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves."),
 ]
+Workers = Annotated[
+    int, typer.Option("--workers", "-j", min=0, metavar="N", help="Processes that work at once; 0: this one alone.")
+]
 Precision = Annotated[
     Any,
     typer.Option(

@@ -33,9 +33,7 @@ def run(
     source: options.ClassifierOptions,
     question: options.TargetOptions,
     asks: VerbOptions,
-    workers: Annotated[
-        int, typer.Option("--workers", "-j", min=0, metavar="N", help="Processes that work at once; 0: this one alone.")
-    ] = 0,
+    workers: options.Workers = 0,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -86,7 +84,8 @@ def run(
     DuckDB, polars and pandas read, and foveal.Run.load in Python; sheet.png shows some of the maps, numbers.png how the
     numbers are distributed, classes.png how each class came out. Prints the paths of these; --json a summary.
     """
-    from foveal.runs.question import OWN, Network, RunQuestion
+    from foveal.models.network import Network
+    from foveal.runs.question import OWN, RunQuestion
     from foveal.runs.run import explained
 
     number = _part(part)

@@ -3,59 +3,57 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foveal.errors import ResultError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from foveal.models import Model
 
-NAME = ".foveal-unfinished.jsonl"
+NAME = ".foveal-unfinished"
 
 
 class UnfinishedRun:
-    """The rows of each photo that is done, a line each in a file that the end of the run removes.
+    """The rows of each photo that is done, as a sealed state in a folder that the end of the run removes.
 
-    A photo is done if its line has the fingerprint of the same photo, network and settings, and its files are there.
+    A photo is done if there is a whole state of the same photo, network and settings, and its files are there.
     """
 
     def __init__(self, folder: Path, *, again: bool = False) -> None:
-        self._path = folder / NAME
+        self._folder = folder / NAME
         if again:
             self.end()
-        self._done = {of: rows for of, rows in self._lines() if _there(rows)}
 
     def rows(self, of: str) -> list[dict[str, Any]] | None:
         """What the interrupted run found of this photo; None where it has to be done."""
-        return self._done.get(of)
+        from foveal.storage.checkpoint import load_state
+
+        try:
+            state = load_state(self._file(of), of)
+        except ResultError:
+            return None
+        rows = json.loads(state["rows"]) if state else []
+        return rows if rows and _there(rows) else None
 
     def add(self, of: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """The photo is done."""
-        from foveal.storage.atomic import refusal
+        from foveal.storage.checkpoint import save_state
+        from foveal.storage.written import unheard
 
-        with refusal(self._path.parent):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"of": of, "rows": list(rows)}) + "\n")
+        with unheard():
+            save_state(self._file(of), {"rows": json.dumps(list(rows))}, of)
 
     def end(self) -> None:
         """The run is finished: the next one starts afresh."""
-        with suppress(OSError):
-            self._path.unlink()
+        from foveal.storage.leftovers import remove
 
-    def _lines(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        from foveal.storage.reading import DAMAGE, read_text
+        remove(self._folder)
 
-        try:
-            lines = read_text(self._path).splitlines()
-        except DAMAGE:
-            return
-        for line in lines:
-            with suppress(*DAMAGE):  # a line that was being written when the run was killed
-                content = json.loads(line)
-                yield str(content["of"]), list(content["rows"])
+    def _file(self, of: str) -> Path:
+        return self._folder / f"{of[:32]}.pt"
 
 
 def fingerprints(

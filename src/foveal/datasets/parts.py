@@ -57,20 +57,33 @@ class PartLayout:
         """All columns that hold no maps and no vectors."""
         return ("id", "uri", "label", *self.texts, *self.numbers, "notes", "error")
 
+    def write(self, folder: Path, shard: int, of: str, items: Sequence[Item], rows: Sequence[Row]) -> Sealed:
+        """Write a part whole or not at all, on the disk when this returns.
+
+        Args:
+            of: the fingerprint of the run.
+
+        Raises:
+            ResultError: where it cannot be written.
+        """
+        content = parquet_bytes(_table(shard, of, items, rows, self))
+        write_bytes(folder / part_name(shard), content, ResultError)
+        return Sealed(shard, len(rows), sum(row.error is not None for row in rows), sha256(content).hexdigest())
+
 
 @dataclass(frozen=True)
 class Row:
     """What became of one picture; what is left out is null.
 
     Attributes:
-        values: by column.
+        values: text or a number by column, or what else its part can keep.
         maps: layer -> (h, w), or along any axes.
         notes: what a reader must know of it.
         error: why there is nothing of it.
         vectors: by column, (c,).
     """
 
-    values: Mapping[str, str | float | None] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     maps: Mapping[str, ArrayLike] = field(default_factory=dict)
     notes: Sequence[str] = ()
     error: str | None = None
@@ -101,22 +114,6 @@ def scale_of(vector: str) -> str:
 def part_name(shard: int) -> str:
     """ "part-00012.parquet"."""
     return f"part-{shard:05d}.parquet"
-
-
-def write_part(
-    folder: Path, shard: int, of: str, items: Sequence[Item], rows: Sequence[Row], layout: PartLayout
-) -> Sealed:
-    """Write a part whole or not at all, on the disk when this returns.
-
-    Args:
-        of: the fingerprint of the run.
-
-    Raises:
-        ResultError: where it cannot be written.
-    """
-    content = parquet_bytes(_table(shard, of, items, rows, layout))
-    write_bytes(folder / part_name(shard), content, ResultError)
-    return Sealed(shard, len(rows), sum(row.error is not None for row in rows), sha256(content).hexdigest())
 
 
 def part_files(folder: Path) -> Iterator[tuple[int, Path]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from foveal.datasets.inside import Picture, PictureFiles, picture_files
-from foveal.datasets.parts import PartLayout, Row, Sealed, write_part
+from foveal.datasets.parts import Row, Sealed
 from foveal.datasets.plan import Item
 from foveal.errors import FovealError
 from foveal.storage.reading import DAMAGE, reason
@@ -26,7 +26,7 @@ AHEAD = 2
 
 
 class Explainer(Protocol):
-    """What is done with pictures; made once in each process."""
+    """What is done with pictures; made once in each process. An `EndOfWorkError` in here ends the whole work."""
 
     def read(self, picture: Picture) -> Any:
         """One picture, by its file or the bytes of one, as small as it goes: a few batches of them are in memory.
@@ -34,6 +34,17 @@ class Explainer(Protocol):
 
     def rows(self, items: Sequence[Item], pictures: Sequence[Any]) -> Sequence[Row]:
         """What comes out for each; raises where the pictures together fail, and then gets them one by one."""
+
+
+class PartWriter(Protocol):
+    """How a shard is kept: a `PartLayout` as Parquet, for readers of any kind, or a `StateLayout` for foveal alone."""
+
+    def write(self, folder: Path, shard: int, of: str, items: Sequence[Item], rows: Sequence[Row]) -> Sealed:
+        """Write a part whole or not at all; raises ResultError where that fails."""
+
+
+class EndOfWorkError(Exception):
+    """What goes wrong with every picture, and not with one: the first argument is the error that the caller hears."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,7 @@ class ShardWork:
         root: the folder that pictures lie below.
         folder: where parts are written.
         of: the fingerprint of the run.
+        layout: how parts are written.
         batch: pictures that go through the network together.
         threads: of torch in each process.
     """
@@ -66,7 +78,7 @@ class ShardWork:
     root: Path
     folder: Path
     of: str
-    layout: PartLayout
+    layout: PartWriter
     batch: int
     threads: int = 1
 
@@ -80,7 +92,7 @@ class ShardWork:
             ResultError: where the part cannot be written.
         """
         rows = self.rows(explainer, task, moved)
-        return write_part(self.folder, task.shard, self.of, task.items, rows, self.layout)
+        return self.layout.write(self.folder, task.shard, self.of, task.items, rows)
 
     def rows(self, explainer: Explainer, task: Task, moved: Callable[[int], None] | None = None) -> list[Row]:
         """The rows of its pictures, in order."""
@@ -119,8 +131,9 @@ def _explained(explainer: Explainer, good: Sequence[tuple[Item, Any]]) -> dict[i
     if not good:
         return {}
     items, pictures = zip(*good, strict=True)
-    with suppress(FovealError, *DAMAGE):
-        return {item.id: row for item, row in zip(items, explainer.rows(items, pictures), strict=True)}
+    if len(good) > 1:
+        with suppress(FovealError, *DAMAGE):
+            return {item.id: row for item, row in zip(items, explainer.rows(items, pictures), strict=True)}
     return {item.id: _failing(partial(_alone, explainer, item, picture)) for item, picture in good}
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from foveal._version import __version__
 from foveal.errors import TargetError
 from foveal.images import Preprocessing
-from foveal.models.model import Model
+from foveal.models.network import Network
 from foveal.results.provenance import versions
 from foveal.runs.verbs.verb import Verb
 from foveal.storage.fingerprint import fingerprint
@@ -17,28 +17,6 @@ from foveal.targets import Class, Labels, TargetLike
 
 OWN = "label"
 """The target of a run that explains each picture's own label."""
-
-
-@dataclass
-class Network:
-    """A network that each process has once: the caller's own here, and elsewhere what `load` gives, or a copy.
-
-    Attributes:
-        load: None where the network itself travels.
-    """
-
-    load: Callable[[], Model] | None = None
-    model: Model | None = None
-
-    def get(self) -> Model:
-        """The network, loaded when it is first needed."""
-        if self.model is None:
-            assert self.load is not None
-            self.model = self.load()
-        return self.model
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"load": self.load, "model": None if self.load else self.model}
 
 
 @dataclass(frozen=True)

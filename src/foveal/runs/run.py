@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import nn
 
 from foveal.attribution.perturbation import Progress
+from foveal.datasets.executors import work_through
 from foveal.datasets.inside import picture_files
 from foveal.datasets.listing import DataSet, source_of
-from foveal.datasets.local import ShardStep, torch_threads, work_here
+from foveal.datasets.local import torch_threads
 from foveal.datasets.packing import DTYPES, Bits
 from foveal.datasets.parts import Sealed, sealed_parts
 from foveal.datasets.plan import Plan
-from foveal.datasets.processes import Workers
 from foveal.datasets.shard import ShardWork, Task, sizes
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
@@ -30,9 +30,10 @@ from foveal.methods import MethodLike
 from foveal.models.black_box import Scorer
 from foveal.models.load import load_model
 from foveal.models.model import Model, as_model
+from foveal.models.network import Network
 from foveal.runs import record
 from foveal.runs.explainer import Start, columns_of
-from foveal.runs.question import Network, RunQuestion, asked_target
+from foveal.runs.question import RunQuestion, asked_target
 from foveal.runs.record import RunManifest
 from foveal.runs.result import Run
 from foveal.runs.verbs.find import find_verb
@@ -206,41 +207,23 @@ def _worked(
     mine = {task.shard: sealed[task.shard] for task in tasks if task.shard in sealed}
     left = [task for task in tasks if task.shard not in mine]
     total = sum(len(task.items) for task in tasks)
-    under_way: dict[int, int] = {}
 
-    def tell() -> None:
+    def moved(done: int) -> None:
         if progress:
-            progress(DOING, sum(part.rows for part in mine.values()) + sum(under_way.values()), total)
+            progress(DOING, earlier + done, total)
 
-    def moved(step: ShardStep) -> None:
-        under_way[step.shard] = step.done
-        tell()
-
-    tell()
-    each = _executed(work, left, workers, ray, moved)
+    earlier = sum(part.rows for part in mine.values())
+    moved(0)
     try:
-        with closing(cast("Any", each)):
+        with closing(work_through(work, left, moved, workers=workers, ray=ray)) as each:
             for part in each:
                 mine[part.shard] = part
-                under_way.pop(part.shard, None)
-                tell()
     except KeyboardInterrupt:
         kept = sum(part.rows for part in mine.values())
         raise KeyboardInterrupt(
             f"interrupted: {kept:,} of {total:,} images are done in {os.fspath(work.folder)!r}; the same call goes on"
         ) from None
     return [*mine.values()]
-
-
-def _executed(
-    work: ShardWork, tasks: Sequence[Task], workers: int, ray: str | None, moved: Callable[[ShardStep], None]
-) -> Iterator[Sealed]:
-    """Each part, made by whoever is to make it."""
-    if ray is not None:
-        from foveal.datasets.on_ray import RayWorkers
-
-        return RayWorkers(work, max(1, workers), moved, ray).each(tasks)
-    return Workers(work, workers, moved).each(tasks) if workers else work_here(work, tasks, moved)
 
 
 def _network(

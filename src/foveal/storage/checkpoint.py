@@ -28,10 +28,15 @@ END = b"PK\x05\x06"  # of a zip archive, 22 bytes from its end where it has no c
 
 def save_state(path: Path, state: Mapping[str, Any], of: str) -> None:
     """Plain data and tensors, whole or not at all; `of` is the fingerprint of what the work is of."""
+    write_bytes(path, state_bytes(state, of))
+
+
+def state_bytes(state: Mapping[str, Any], of: str) -> bytes:
+    """The same as the content of a file."""
     content = io.BytesIO()
     torch.save({"of": of, "state": dict(state)}, content)
     seal(content)
-    write_bytes(path, content.getvalue())
+    return content.getvalue()
 
 
 def load_state(path: Path, of: str) -> Mapping[str, Any] | None:

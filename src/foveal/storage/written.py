@@ -23,3 +23,13 @@ def announce(path: Path) -> None:
     """The file is written and has its name."""
     for listener in tuple(_listeners):
         listener(path)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Inside, nobody hears of files: what is written is of use to the program alone."""
+    listeners, _listeners[:] = _listeners[:], []
+    try:
+        yield
+    finally:
+        _listeners[:] = listeners
