@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import foveal
-from foveal.errors import FovealError, ResultError, UnknownModel
+from foveal.errors import FovealError, ModelError, ResultError
 from foveal.models import Model
 from foveal.runs.reasons import ReasonGroup, Reasons
 from foveal.webapp import atlas_places
@@ -145,7 +145,7 @@ def test_more_decisions_than_are_drawn_are_thinned_evenly_and_it_is_said(
     monkeypatch.setattr(atlas_places, "MOST_POINTS", 5)
     there = shown(run).atlas_or_refuse().placed(lambda *_: None)
     assert len(there.rows) == 5 and there.rows[0] == 0 and there.rows[-1] == len(run.explained)
-    assert there.notes == ("of 24 decisions 5 are shown, evenly out of all rows",)
+    assert there.notes == ("of 24 decisions 5 are taken, evenly out of all",)
 
 
 def test_a_row_has_its_photo_its_map_and_why_it_failed(run: Run, atlas_client: Client) -> None:
@@ -233,7 +233,7 @@ def test_what_cannot_be_shown_is_one_sentence(run: Run, client: Client, tmp_path
     other = network()
     with torch.no_grad():
         next(other.module.parameters()).add_(1)
-    with pytest.raises(UnknownModel, match="other weights: open the studio with the network that made the run"):
+    with pytest.raises(ModelError, match="other weights: open the studio with the network that made the run"):
         show_run(Studio({"tiny": other}), run)
     with pytest.raises(ResultError, match="has no rows"):
         show_run(Studio({"tiny": network()}), run[:0])

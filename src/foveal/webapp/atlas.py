@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from foveal.errors import FovealError, ResultError, UnknownModel
+from foveal.errors import FovealError, ModelError, ResultError
 from foveal.images.load import photo_of
 from foveal.images.selection import TO_LOOK_AT
 from foveal.report.answers.wire import MapAnswer, Wire, map_answer
@@ -170,7 +170,7 @@ def atlas_of(shown: Run | Reasons, models: Mapping[str, Model]) -> Atlas:
 
     Raises:
         ResultError: for a run without rows.
-        UnknownModel: where none of them has its weights.
+        ModelError: where none of them has its weights.
     """
     run, reasons = (shown, None) if isinstance(shown, Run) else (shown.run, shown)
     if not len(run):
@@ -179,7 +179,7 @@ def atlas_of(shown: Run | Reasons, models: Mapping[str, Model]) -> Atlas:
     for name, model in models.items():
         if fingerprint(weights=model.module) == wanted:
             return Atlas(run, name, reasons)
-    raise UnknownModel(
+    raise ModelError(
         f"the run in {str(run.folder)!r} is of {run.record.settings['model']}, and {', '.join(models)} has other "
         "weights: open the studio with the network that made the run"
     )

@@ -65,7 +65,7 @@ def placed(run: Run, layer: str, found: Reasons | None, progress: Progress) -> P
     by = "maps" if run.record.contributions is None else "contributions"
     d = cells[0] * cells[1] if by == "maps" else run[explained[:1]].contributions().shape[1]
     rows = explained if found is None else found.rows
-    kept, notes = _thinned(len(rows), min(MOST_POINTS, MOST_BYTES // (2 * d)))
+    kept, notes = thinned(np.arange(len(rows)), min(MOST_POINTS, MOST_BYTES // (2 * d)), "decision")
     reasons, rows = np.empty((len(kept), d), np.float16), rows[kept]
     for start in range(0, len(rows), run.record.shard):
         progress(f"reading {by}", start, len(rows))
@@ -78,12 +78,12 @@ def placed(run: Run, layer: str, found: Reasons | None, progress: Progress) -> P
     return Placed(rows, found.places[kept], reasons, by, cells, notes, found.group[kept], found.typical[kept])
 
 
-def _thinned(count: int, most: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Which of so many decisions are shown, evenly out of all, and what must be said of it."""
-    if count <= most:
-        return np.arange(count), ()
-    note = f"of {counted(count, 'decision')} {most:,} are shown, evenly out of all rows"
-    return np.linspace(0, count - 1, most).round().astype(np.int64), (note,)
+def thinned(all: NDArray[np.int64], most: int, thing: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """As many of these as are taken, evenly out of all, and what must be said of it."""
+    if len(all) <= most:
+        return all, ()
+    chosen = np.linspace(0, len(all) - 1, most).round().astype(np.int64)
+    return all[chosen], (f"of {counted(len(all), thing)} {most:,} are taken, evenly out of all",)
 
 
 def _small_maps(run: Run, layer: str, cells: tuple[int, int]) -> Float32[NDArray[np.float32], "n d"]:

@@ -73,7 +73,7 @@ def show_run(studio: Studio, shown: Run | Reasons) -> str:
 
     Raises:
         ResultError: for a run without rows.
-        UnknownModel: where no model of this studio made it.
+        ModelError: where no model of this studio made it.
     """
     studio.atlas = atlas_of(shown, studio.models)
     studio.answers = AnswerCache()

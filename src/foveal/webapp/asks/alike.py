@@ -10,7 +10,7 @@ from pydantic import Field
 
 from foveal.attribution.channel_sums import channel_sums
 from foveal.attribution.prepare import prepare
-from foveal.errors import ResultError, UnknownLayer, UnknownModel
+from foveal.errors import ModelError, ResultError, UnknownLayer
 from foveal.report.answers.wire import Wire
 from foveal.webapp.ask import Progress, Query, TargetQuery, ask
 from foveal.webapp.asks.atlas import Row
@@ -75,7 +75,7 @@ def alike(studio: Studio, query: AlikeQuery, progress: Progress) -> AlikeAnswer:
     """The decision is explained as those of the run were."""
     shown = studio.atlas_or_refuse()
     if query.model != shown.model:
-        raise UnknownModel(f"the run is of {shown.model}, and its decisions are compared with those of it: choose it")
+        raise ModelError(f"the run is of {shown.model}, and its decisions are compared with those of it: choose it")
     own = _own_row(studio, shown, query.photo)
     if shown.placed(progress).by == "contributions":
         return _answer(shown, _contributions(studio, query, shown.contributing), own, progress)

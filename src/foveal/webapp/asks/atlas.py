@@ -17,7 +17,7 @@ from foveal.runs.table import read_maps
 from foveal.webapp.ask import Progress, Query, ask
 from foveal.webapp.asks.library import photo_entry
 from foveal.webapp.atlas import AtlasRow
-from foveal.webapp.atlas_places import MOST_POINTS, cells_of, small_map
+from foveal.webapp.atlas_places import MOST_POINTS, cells_of, small_map, thinned
 from foveal.webapp.opened import row_address
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 48  # of a page of a gallery
 MOST_FAILED = 1000
+MOST_MAPS = 5000  # that a mean is made of
 Row = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
@@ -196,7 +197,9 @@ def mean(studio: Studio, query: MeanQuery, progress: Progress) -> MeanAnswer:
     """The maps are read from the run, a part at once."""
     shown = studio.atlas_or_refuse()
     run, layer = shown.run, shown.layer
-    rows = shown.placed(progress).rows[_selected(query.points, len(shown.placed(progress).rows))]
+    there = shown.placed(progress)
+    selected = there.rows[_selected(query.points, len(there.rows))]
+    rows, notes = thinned(selected, MOST_MAPS, "map")
     total, cells, mixed = torch.zeros(0), (0, 0), False
     for start in range(0, len(rows), run.record.shard):
         progress("reading maps", start, len(rows))
@@ -209,8 +212,9 @@ def mean(studio: Studio, query: MeanQuery, progress: Progress) -> MeanAnswer:
             total = torch.from_numpy(small_map(total.float(), cells)).double().view(cells)
         for map in maps:
             total += torch.from_numpy(small_map(map, cells)).view(cells) if mixed else map.nan_to_num(0.0, 0.0, 0.0)
-    notes = [f"the maps differ in size; their mean is that of {cells[0]} × {cells[1]} cells"] if mixed else []
-    return MeanAnswer(map=flat_map((total / len(rows)).float()) if len(rows) else None, count=len(rows), notes=notes)
+    if mixed:
+        notes += (f"the maps differ in size; their mean is that of {cells[0]} × {cells[1]} cells",)
+    return MeanAnswer(map=flat_map((total / len(rows)).float()) if len(rows) else None, count=len(rows), notes=[*notes])
 
 
 @ask("atlas_open", lasting=False)

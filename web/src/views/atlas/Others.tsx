@@ -54,7 +54,7 @@ export function Others({ ask, query, title = "Others decided for this reason", o
               <ul class="cards" aria-label={title}>
                 {answer.rows.map((row, i) => (
                   <li key={row.row}>
-                    <Card row={row} method={answer.method} more={answer.likeness[i]!.toFixed(2)} onOpen={(one) => void open(one)} />
+                    <Card row={row} method={answer.method} more={`alike ${answer.likeness[i]!.toFixed(2)}`} onOpen={(one) => void open(one)} />
                   </li>
                 ))}
               </ul>

@@ -45,56 +45,59 @@ export function drawPoints(
   const side = width / ratio;
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer).fill(packed(paper));
-  const disc = discOf(radiusOf(data.count, side, camera) * ratio);
-  const selects = states.includes(2);
-  const full = coloring.colors;
-  const dim = full.map((color) => mixed(paper, color, selects ? DIM : 1));
-  const passes: [number, (i: number) => Rgb][] = [
-    [0, () => mixed(paper, ink, LEFT_OUT)],
-    [1, (i) => dim[coloring.codes[i]!]!],
-    [2, (i) => full[coloring.codes[i]!]!],
-  ];
+  const disc = discOf(radiusOf(data.count, side, camera) * ratio, width);
+  const full = Uint32Array.from(coloring.colors, packed);
+  const dim = states.includes(2) ? Uint32Array.from(coloring.colors, (color) => packed(mixed(paper, color, DIM))) : full;
+  const leftOut = Uint32Array.from(coloring.colors, () => packed(mixed(paper, ink, LEFT_OUT)));
   const room = (side - 2 * MARGIN) * camera.k * ratio;
-  const [left, top] = [(MARGIN * ratio - camera.x * room), (MARGIN * ratio - camera.y * room)];
-  for (const [state, colorOf] of passes)
+  const [left, top] = [MARGIN * ratio - camera.x * room, MARGIN * ratio - camera.y * room];
+  const { x, y } = data;
+  const { codes } = coloring;
+  [leftOut, dim, full].forEach((colors, state) => {
     for (let i = 0; i < data.count; i++) {
       if (states[i] !== state) continue;
-      const x = Math.round(left + data.x[i]! * room);
-      const y = Math.round(top + data.y[i]! * room);
-      if (x < -disc.reach || y < -disc.reach || x >= width + disc.reach || y >= height + disc.reach) continue;
-      stamp(pixels, width, height, x, y, disc, colorOf(i));
+      const px = Math.round(left + x[i]! * room);
+      const py = Math.round(top + y[i]! * room);
+      if (px < disc.reach || py < disc.reach || px >= width - disc.reach || py >= height - disc.reach) continue; // in the margin
+      stamp(pixels, py * width + px, disc, colors[codes[i]!]!);
     }
+  });
   context.putImageData(image, 0, 0);
 }
 
+/** The pixels of a disc, by how far they are from its middle: those that it covers, and those at its edge. */
 interface Disc {
   reach: number;
-  dx: Int8Array;
-  dy: Int8Array;
-  cover: Float32Array;
+  inner: Int32Array;
+  edge: Int32Array;
+  /** How much of each pixel at the edge is covered, of 256. */
+  cover: Int32Array;
 }
 
-/** The pixels of a disc, and how much of each it covers. */
-function discOf(radius: number): Disc {
+function discOf(radius: number, width: number): Disc {
   const reach = Math.ceil(radius);
-  const cells: [number, number, number][] = [];
+  const cells: { at: number; cover: number }[] = [];
   for (let y = -reach; y <= reach; y++)
-    for (let x = -reach; x <= reach; x++) {
-      const cover = Math.min(Math.max(radius + 0.5 - Math.hypot(x, y), 0), 1);
-      if (cover > 0.05) cells.push([x, y, cover]);
-    }
-  return { reach, dx: Int8Array.from(cells, (cell) => cell[0]), dy: Int8Array.from(cells, (cell) => cell[1]), cover: Float32Array.from(cells, (cell) => cell[2]) };
+    for (let x = -reach; x <= reach; x++) cells.push({ at: y * width + x, cover: Math.round(256 * Math.min(Math.max(radius + 0.5 - Math.hypot(x, y), 0), 1)) });
+  const edge = cells.filter(({ cover }) => cover > 12 && cover < 256);
+  return {
+    reach,
+    inner: Int32Array.from(cells.filter(({ cover }) => cover === 256), ({ at }) => at),
+    edge: Int32Array.from(edge, ({ at }) => at),
+    cover: Int32Array.from(edge, ({ cover }) => cover),
+  };
 }
 
-function stamp(pixels: Uint32Array, width: number, height: number, x: number, y: number, disc: Disc, [r, g, b]: Rgb): void {
-  for (let k = 0; k < disc.cover.length; k++) {
-    const [px, py] = [x + disc.dx[k]!, y + disc.dy[k]!];
-    if (px < 0 || py < 0 || px >= width || py >= height) continue;
-    const at = py * width + px;
-    const share = disc.cover[k]!;
+function stamp(pixels: Uint32Array, middle: number, { inner, edge, cover }: Disc, color: number): void {
+  for (let k = 0; k < inner.length; k++) pixels[middle + inner[k]!] = color;
+  for (let k = 0; k < edge.length; k++) {
+    const at = middle + edge[k]!;
+    const share = cover[k]!;
     const under = pixels[at]!;
-    const over = (channel: number, value: number) => value * share + ((under >>> channel) & 255) * (1 - share);
-    pixels[at] = (255 << 24) | (over(16, b) << 16) | (over(8, g) << 8) | over(0, r);
+    // Red and blue at once, then green: whole numbers of 256.
+    const redBlue = (((color & 0xff00ff) * share + (under & 0xff00ff) * (256 - share)) >>> 8) & 0xff00ff;
+    const green = (((color & 0xff00) * share + (under & 0xff00) * (256 - share)) >>> 8) & 0xff00;
+    pixels[at] = (0xff000000 | redBlue | green) >>> 0;
   }
 }
 
