@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import foveal
 from foveal.cli.app import app
 from foveal.synthetic import Split
 from tests.cli.test_interrupts import CODE
@@ -90,6 +91,25 @@ def test_photos_folders_and_models(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
     assert "broken.png" in said and "Traceback" not in said
+
+
+def test_a_run_is_shown_with_the_network_that_made_it(tmp_path: Path) -> None:
+    (tmp_path / "birds").mkdir()
+    for number in range(2):
+        Image.fromarray(Split("classes", 9)[number].image).save(tmp_path / "birds" / f"{number}.png")
+    foveal.run("demo", tmp_path / "birds", out=tmp_path / "run", method="hirescam")
+    with started("--run", "run", *LONG[2:], at=tmp_path) as (process, address):
+        _, library = asked(address, "library")
+        assert [photo["name"] for photo in library["photos"]] == ["0.png"] and library["atlas"]
+        assert [model["name"] for model in library["models"]] == ["demo"]
+        assert asked(address, "atlas_rows", rows=[1])[0] in (200, 202)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert "Traceback" not in said
+    other = run("--run", str(tmp_path / "run"), "-m", "embed", *LONG[2:])
+    assert other.exit_code == 1 and "open the studio with the network that made the run" in other.stderr
+    none = run("--run", str(tmp_path / "birds"), *LONG[2:])
+    assert none.exit_code == 1 and "manifest" in none.stderr and "Traceback" not in none.stderr
 
 
 def run(*words: str) -> Any:

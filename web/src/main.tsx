@@ -1,7 +1,7 @@
 // The page starts here: on a server, in a report that has its answers inside, or as a widget of a notebook.
 import { render } from "preact";
 import { App } from "./app/App";
-import { address, embed, listen, parse } from "./state/address";
+import { address, embed, go, listen, parse } from "./state/address";
 import { hearOpenings, tellViewed } from "./state/python";
 import { inside, recorded } from "./state/recorded";
 import { library, transport } from "./state/store";
@@ -22,9 +22,15 @@ export function mount(element: HTMLElement, source?: Transport): () => void {
   };
 }
 
+/** The address with which the page was opened; one that names no view shows the run, if there is one. */
+const named = typeof location === "undefined" ? "" : location.hash;
+
 /** Ask anew what there is to choose from. */
 export async function load(): Promise<void> {
-  library.value = await transport.value.ask<Library>("library", {}, new AbortController().signal);
+  const first = library.value === null;
+  const there = await transport.value.ask<Library>("library", {}, new AbortController().signal);
+  if (first && there.atlas && named === "") go({ view: "atlas" }, "same");
+  library.value = there;
 }
 
 /** What anywidget calls: the studio in a cell of a notebook. */

@@ -34,9 +34,9 @@ class StudioModels(options.ClassifierOptions):
         repeatable("model", "-m", metavar="MODEL", help=f"Default: demo. {options.MODEL_HELP}"),
     ] = None  # type: ignore[assignment]
 
-    def load_all(self) -> dict[str, Model]:
-        """The networks by their names."""
-        names = list(dict.fromkeys(self.model or ["demo"]))
+    def load_all(self, usual: str = "demo") -> dict[str, Model]:
+        """The networks by their names; the usual one where none is named."""
+        names = list(dict.fromkeys(self.model or [usual]))
         if len(names) > 1 and self.weights:
             raise typer.BadParameter(f"--weights are those of one network, but --model names {len(names)}")
         return {name: replace(self, model=name).load() for name in names}  # type: ignore[arg-type]
@@ -51,6 +51,14 @@ def studio(
             metavar="PHOTO",
             show_default=False,
             help="Image files, or folders of them (default: drawn scenes with known explanations).",
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            metavar="FOLDER",
+            help="What `foveal run` or `foveal reasons` saved: its decisions; its network is the default.",
         ),
     ] = None,
     port: Annotated[
@@ -73,12 +81,13 @@ def studio(
       foveal studio
       foveal studio birds/ -m timm:resnet50
       foveal studio bird.jpg -m timm:resnet50 -m timm:resnet18
+      foveal studio --run run/
 
     Prints the address of a page on this machine and opens it. The part after ?token= is its key: only a browser that
     has it gets answers. Nothing leaves this machine, and nothing is loaded from another. Ctrl-C ends it.
     """
     server_of = _server_of(host, token)
-    server = server_of(_filled(source.load_all(), photos or []), host=host, port=port, token=token)
+    server = server_of(_filled(source, photos or [], run), host=host, port=port, token=token)
     print_lines(server.address)
     info("The studio is at this address. Ctrl-C ends it.")
     if open:
@@ -105,17 +114,41 @@ def _server_of(host: str, token: str) -> type[StudioServer]:
     return StudioServer
 
 
-def _filled(models: dict[str, Model], photos: Sequence[Path]) -> Studio:
-    """A studio with these photos; without any, with the drawn scenes."""
-    from foveal.images import pictures_in
+def _filled(source: StudioModels, photos: Sequence[Path], folder: Path | None) -> Studio:
+    """A studio with these photos and this run; without either, with the drawn scenes."""
+    from foveal.runs.reasons import Reasons
+    from foveal.runs.result import Run
+    from foveal.storage.folder import kind_of
+    from foveal.webapp.opened import show_run
     from foveal.webapp.studio import Studio
 
-    studio = Studio(models)
-    if not photos:
+    shown: Run | Reasons | None = None
+    if folder is not None:
+        shown = Reasons.load(folder) if kind_of(folder) == "reasons" else Run.load(folder)
+    if shown is None:
+        studio = Studio(source.load_all())
+    else:
+        run = shown.run if isinstance(shown, Reasons) else shown
+        studio = Studio(source.load_all(run.record.settings["model"]))
+        with busy("reading the run"):
+            show_run(studio, shown)
+    if shown is None and not photos:
         from foveal.synthetic import demo_scenes
 
         studio.add_scenes(demo_scenes())
-        return studio
+    if photos:
+        _read(studio, photos)
+    return studio
+
+
+def _read(studio: Studio, photos: Sequence[Path]) -> None:
+    """Add photos; those that cannot be read are said.
+
+    Raises:
+        ImageError: where none can be read.
+    """
+    from foveal.images import pictures_in
+
     files = pictures_in(photos)
     if len(files) > MOST_PHOTOS:
         info(f"note: of {len(files)} photos the studio shows the first {MOST_PHOTOS}")
@@ -128,7 +161,6 @@ def _filled(models: dict[str, Model], photos: Sequence[Path]) -> Studio:
             move("reading photos", number, min(len(files), MOST_PHOTOS), file.name)
     if not len(studio.photos):
         raise ImageError("none of the photos could be read: name others")
-    return studio
 
 
 def _open(server: StudioServer) -> None:

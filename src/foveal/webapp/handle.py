@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from foveal.engine.task import Task
     from foveal.images import ImageLike, Preprocessing
+    from foveal.runs.reasons import Reasons
+    from foveal.runs.result import Run
     from foveal.targets import TargetLike
     from foveal.webapp.opened import Openable
     from foveal.webapp.selected import Selected
@@ -31,9 +33,10 @@ _OPEN: dict[Hashable, StudioHandle] = {}
 
 
 def studio(
-    model: OneModel | Sequence[OneModel] | Mapping[str, OneModel],
+    model: OneModel | Sequence[OneModel] | Mapping[str, OneModel] | Run | Reasons,
     images: ImageLike | None = None,
     *,
+    run: Run | Reasons | None = None,
     targets: Mapping[str, TargetLike] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
@@ -48,13 +51,16 @@ def studio(
         why = s.selected.explanation()                          # the same in Python
         s.open(foveal.explain(model, "owl.jpg"))                # the page goes there
         s.close()                                               # or: with foveal.studio(model) as s: …
+        foveal.studio(foveal.Run.load("run/"))                  # the decisions of a data set
 
     The page asks the network in a thread of its own. foveal's verbs take turns with it; do not train or run the network
     yourself while the page computes. The same models again give the studio that is open already, with the new images.
 
     Args:
-        model: an nn.Module, a `Model`, the name of one for `load_model`; or several, in a list or by name.
+        model: an nn.Module, a `Model`, the name of one for `load_model`; or several, in a list or by name. A `Run` or
+            `Reasons` in its place is that run with its network, which is loaded by its name.
         images: as `explain` takes them. More can be added on the page, and with `add`.
+        run: a data set that one of the models explained, or its `Reasons`; its decisions are the view Atlas.
         targets: what else can be explained, by name: a target, or a function of what the model returns.
         preprocessing, labels, task: as in `explain`; for all of the models.
         port: of 127.0.0.1; None is 8765, or another that is free.
@@ -63,17 +69,20 @@ def studio(
     Raises:
         FovealError: one sentence, for a model, image or port that does not work.
     """
-    given = _named(model)
+    network, shown = _run_in(model, run)
+    given = _named(network)
     key = _key(given, targets, (preprocessing, labels, task), port)
     handle = _OPEN.get(key)
     if handle is None:
         handle = _started(given, targets, preprocessing, labels, task, port)
         _OPEN[key] = handle
-    elif images is None and open:
+    elif images is None and shown is None and open:
         handle.show()
     try:
         if images is not None:
             handle.add(images)
+        if shown is not None:
+            handle.open(shown)
     except FovealError:
         if not len(handle._studio.photos):
             handle.close()
@@ -116,7 +125,7 @@ class StudioHandle:
         """Show a result on the page: the view, photo, target and method that it is about.
 
         Args:
-            result: an Explanation, Tree, Match, Retrieval, Parts, FeatureImages, or an image.
+            result: an Explanation, Tree, Match, Retrieval, Parts, FeatureImages, Run, Reasons, or an image.
             i: which of its images.
 
         Raises:
@@ -244,6 +253,17 @@ def _started(
     studio.openings = Openings()
     server, thread = started(studio, port=port)
     return StudioHandle(studio, server, thread)
+
+
+def _run_in(model: Any, run: Run | Reasons | None) -> tuple[Any, Run | Reasons | None]:
+    """The networks, and the run; of a run in the networks' place the name of its own."""
+    from foveal.runs.reasons import Reasons
+    from foveal.runs.result import Run
+
+    if not isinstance(model, Run | Reasons):
+        return model, run
+    own = model if isinstance(model, Run) else model.run
+    return own.record.settings["model"], model
 
 
 def _named(model: OneModel | Sequence[OneModel] | Mapping[str, OneModel]) -> dict[str, OneModel]:

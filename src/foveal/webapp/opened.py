@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from foveal.errors import ResultError, shown
+from foveal.errors import FovealError, ResultError, shown
 from foveal.images.load import NO_FILE
 from foveal.methods import METHODS
 from foveal.report.answers.decision import spec_text
@@ -19,6 +21,10 @@ from foveal.results import Explanation, Match, Parts
 from foveal.results.feature_images import FeatureImages
 from foveal.results.retrieval import Retrieval
 from foveal.results.tree import Tree
+from foveal.runs.reasons import Reasons
+from foveal.runs.result import Run
+from foveal.webapp.atlas import atlas_of
+from foveal.webapp.cache import AnswerCache
 from foveal.webapp.trees import NAMED
 
 if TYPE_CHECKING:
@@ -27,7 +33,8 @@ if TYPE_CHECKING:
     from foveal.webapp.photos import StudioPhoto
     from foveal.webapp.studio import Studio
 
-Openable: TypeAlias = "Explanation | Tree | Match | Retrieval | Parts | FeatureImages | OneImage"
+TRIED = 20  # rows of a run that are tried for a first photo
+Openable: TypeAlias = "Explanation | Tree | Match | Retrieval | Parts | FeatureImages | Run | Reasons | OneImage"
 
 
 def address_of(studio: Studio, result: Openable, i: int = 0) -> str:
@@ -49,14 +56,43 @@ def address_of(studio: Studio, result: Openable, i: int = 0) -> str:
             return _tree(studio, result)
         case FeatureImages():
             return _channel(studio, result, i)
+        case Run() | Reasons():
+            return show_run(studio, result)
         case _:
             pass
     if not isinstance(result, str | PathLike | Image.Image | np.ndarray | Tensor):
         raise ResultError(
-            f"the studio has no view of {shown(result)}: open an Explanation, Tree, Match, Retrieval, Parts or "
-            "FeatureImages, or an image"
+            f"the studio has no view of {shown(result)}: open an Explanation, Tree, Match, Retrieval, Parts, "
+            "FeatureImages, Run or Reasons, or an image"
         )
     return _address("decision", photo=studio.add_photos(result)[i].hash)
+
+
+def show_run(studio: Studio, shown: Run | Reasons) -> str:
+    """Show the decisions of a run, in the place of those of another; the address of the atlas.
+
+    Raises:
+        ResultError: for a run without rows.
+        ModelError: where no model of this studio made it.
+    """
+    studio.atlas = atlas_of(shown, studio.models)
+    studio.answers = AnswerCache()
+    for row in range(0 if len(studio.photos) else min(TRIED, len(studio.atlas.run))):
+        with suppress(FovealError):
+            row_address(studio, row)  # a photo for the views that show one
+            break
+    return _address("atlas")
+
+
+def row_address(studio: Studio, row: int) -> str:
+    """The address of the decision of a row; its photo is read from its file, and becomes one of the studio's.
+
+    Raises:
+        FovealError: for a row with an error, and for a photo that cannot be read.
+    """
+    shown = studio.atlas_or_refuse()
+    (row,) = shown.checked([row])
+    return _explanation(studio, replace(shown.run[row], model=shown.model), 0)
 
 
 def _explanation(studio: Studio, why: Explanation, i: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from foveal.errors import FovealError, UnknownMethod, UnknownModel, UnknownTarget
+from foveal.errors import FovealError, ResultError, UnknownMethod, UnknownModel, UnknownTarget
 from foveal.images.load import one_by_one
 from foveal.images.selection import TO_LOOK_AT
 from foveal.methods import METHODS
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from foveal.models import Model
     from foveal.synthetic.scene import Scene
     from foveal.targets import Target, TargetLike
+    from foveal.webapp.atlas import Atlas
     from foveal.webapp.openings import Openings
     from foveal.webapp.photos import StudioPhoto
 
@@ -46,6 +47,7 @@ class Studio:
         photos: see `Photos`.
         answers: JSON by what was asked.
         targets: targets and functions of the person's own that are explained, by name.
+        atlas: the run that is shown, if there is one.
         openings: what Python opens on the pages; None where no Python listens, as on the command line.
     """
 
@@ -56,6 +58,7 @@ class Studio:
         self.photos = Photos(_shown_of(self.models))
         self.answers = AnswerCache()
         self.targets = dict(targets or {})
+        self.atlas: Atlas | None = None
         self.openings: Openings | None = None
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()
@@ -83,6 +86,12 @@ class Studio:
             name = f"{scene.class_name}.png".replace(" ", "-").lower()
             source = f"foveal.synthetic.render({scene_code(scene)})[0]"
             self.photos.add(render(scene)[0], name, scene=scene, source=source)
+
+    def atlas_or_refuse(self) -> Atlas:
+        """The run that is shown. Raises ResultError where there is none."""
+        if self.atlas is None:
+            raise ResultError("this studio shows no run: open it with one, foveal studio --run FOLDER")
+        return self.atlas
 
     def model(self, name: str) -> Model:
         """The model of that name. Raises UnknownModel where there is none."""

@@ -42,9 +42,9 @@ export function App() {
         </p>
       )}
       <Main id="main" tabIndex={-1} aria-label={isEmbedded() ? "Studio" : undefined}>
-        {!ready ? <p class="wait">Reading what there is …</p> : ready.photos.length ? <view.View /> : <Start />}
+        {!ready ? <p class="wait">Reading what there is …</p> : ready.photos.length || view.name === "atlas" ? <view.View /> : <Start />}
       </Main>
-      {ready && ready.photos.length > 0 && <Footer />}
+      {ready && (ready.photos.length > 0 || ready.atlas) && <Footer />}
       <KeysHelp />
     </div>
   );

@@ -6,12 +6,13 @@ import { library } from "../state/store";
 export const keysShown = signal(false);
 
 const KEYS: readonly (readonly [string, string])[] = [
-  ["1 – 8", "the views, from left to right"],
+  ["1 – 9", "the views, from left to right"],
   ["J, K", "next and previous photo"],
   ["← → ↑ ↓", "on the photo: another position; on a slider: another value; in the tree: another node"],
   ["Enter, O, F2", "in the tree: open a node, switch it off, name it"],
   ["Space", "while held: the photo without the map"],
   ["wheel, drag", "on the photo: zoom, move; 0 shows it whole"],
+  ["← → ↑ ↓, + −, 0", "on the atlas: move, zoom, show all; Shift and drag: a lasso"],
   ["Alt ←", "undo: back to the view before"],
   ["?", "this list"],
 ];

@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact";
 import { recordedOf } from "../state/recorded";
 import { library, model, photo, transport } from "../state/store";
+import { Atlas } from "../views/atlas/Atlas";
 import { Channel } from "../views/channel/Channel";
 import { Decision } from "../views/decision/Decision";
 import { Measured } from "../views/measured/Measured";
@@ -27,6 +28,7 @@ const all: View[] = [
   { name: "methods", title: "Methods", View: Methods },
   { name: "channel", title: "Channels", View: Channel, there: () => transport.value.live },
   { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) && model.value?.task !== "embedding" },
+  { name: "atlas", title: "Atlas", View: Atlas, there: () => Boolean(library.value?.atlas) },
   { name: "measured", title: "Scores", View: Measured, there: () => transport.value.has("measured", {}) && !transport.value.live },
 ];
 

@@ -4,6 +4,186 @@
  */
 
 export interface paths {
+    readonly "/api/library": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Library
+         * @description What there is to choose from.
+         */
+        readonly post: operations["library_api_library_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/atlas": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Atlas
+         * @description The run is read once, and its decisions placed once.
+         */
+        readonly post: operations["atlas_api_atlas_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/atlas_rows": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Atlas Rows
+         * @description Each photo is read from its file when it is first shown.
+         */
+        readonly post: operations["atlas_rows_api_atlas_rows_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/atlas_mean": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Atlas Mean
+         * @description The maps are read from the run, a part at once.
+         */
+        readonly post: operations["atlas_mean_api_atlas_mean_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/atlas_open": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Atlas Open
+         * @description The photo is read from its file, and becomes one of the studio's.
+         */
+        readonly post: operations["atlas_open_api_atlas_open_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/decision": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Decision
+         * @description For methods of activations and gradients one forward and one backward pass, whatever the number of layers.
+         */
+        readonly post: operations["decision_api_decision_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/alike_row": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Alike Row
+         * @description Compared with every other decision of the run.
+         */
+        readonly post: operations["alike_row_api_alike_row_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/alike": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Alike
+         * @description The decision is explained as those of the run were.
+         */
+        readonly post: operations["alike_api_alike_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/alike_channel": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Alike Channel
+         * @description The decisions to which a channel contributes most, measured by the cosine with that channel alone.
+         */
+        readonly post: operations["alike_channel_api_alike_channel_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/baselines": {
         readonly parameters: {
             readonly query?: never;
@@ -118,26 +298,6 @@ export interface paths {
          * @description A forward pass a photo in which the channel is zero; scores as they are come from looking at the photos.
          */
         readonly post: operations["channel_off_api_channel_off_post"];
-        readonly delete?: never;
-        readonly options?: never;
-        readonly head?: never;
-        readonly patch?: never;
-        readonly trace?: never;
-    };
-    readonly "/api/decision": {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: never;
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly get?: never;
-        readonly put?: never;
-        /**
-         * Decision
-         * @description For methods of activations and gradients one forward and one backward pass, whatever the number of layers.
-         */
-        readonly post: operations["decision_api_decision_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -318,26 +478,6 @@ export interface paths {
          * @description One forward pass a place and draw.
          */
         readonly post: operations["places_api_places_post"];
-        readonly delete?: never;
-        readonly options?: never;
-        readonly head?: never;
-        readonly patch?: never;
-        readonly trace?: never;
-    };
-    readonly "/api/library": {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: never;
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly get?: never;
-        readonly put?: never;
-        /**
-         * Library
-         * @description What there is to choose from.
-         */
-        readonly post: operations["library_api_library_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -830,6 +970,63 @@ export interface webhooks {
 export interface components {
     schemas: {
         /**
+         * AlikeAnswer
+         * @description The decisions that are most alike, the nearest first; the one that is asked about is not among them.
+         *
+         *     Attributes:
+         *         by: what is compared: "contributions" of channels, or "maps".
+         *         method: of the run's maps.
+         *         likeness: the cosine of each with what is asked about, −1 to 1.
+         *         of: how many decisions were compared.
+         */
+        readonly AlikeAnswer: {
+            /** By */
+            readonly by: string;
+            /** Layer */
+            readonly layer: string;
+            /** Method */
+            readonly method: string;
+            /** Rows */
+            readonly rows: readonly components["schemas"]["AtlasRow"][];
+            /** Likeness */
+            readonly likeness: readonly number[];
+            /** Of */
+            readonly of: number;
+        };
+        /**
+         * AlikeChannelQuery
+         * @description Decisions of the run that one channel carries.
+         */
+        readonly AlikeChannelQuery: {
+            /** Layer */
+            readonly layer: string;
+            /** Channel */
+            readonly channel: number;
+        };
+        /**
+         * AlikeQuery
+         * @description Decisions of the run like the one that the page shows.
+         */
+        readonly AlikeQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+        };
+        /**
+         * AlikeRowQuery
+         * @description Decisions like that of a row of the run.
+         */
+        readonly AlikeRowQuery: {
+            /** Row */
+            readonly row: number;
+        };
+        /**
          * AskedQuery
          * @description Something that the page asked: of which ask, and its query as it was sent.
          */
@@ -840,6 +1037,136 @@ export interface components {
             readonly query: {
                 readonly [key: string]: unknown;
             };
+        };
+        /**
+         * AtlasAnswer
+         * @description Decisions as points.
+         *
+         *     Attributes:
+         *         title: what was asked of which network, of how many images.
+         *         folder: of the run; whole, if the run has all of its rows.
+         *         contributing: the layer whose channels' contributions the run has; "" where it has none.
+         *         rows: of each point, its row in the run: int32, base64.
+         *         places: x and y of each point, uint16 from 0 to 65535, base64.
+         *         by: what decisions near each other share: "contributions" of channels, or "maps".
+         *         groups: by their reasons; none where the run was not grouped.
+         *         group: of each point the number of its group: int32, base64; "" where there are no groups.
+         *         failed: rows with an error, at most `MOST_FAILED`; `failures`, how many there are.
+         */
+        readonly AtlasAnswer: {
+            /** Title */
+            readonly title: string;
+            /** Model */
+            readonly model: string;
+            /** Folder */
+            readonly folder: string;
+            /** Whole */
+            readonly whole: boolean;
+            /** Contributing */
+            readonly contributing: string;
+            /** Layer */
+            readonly layer: string;
+            /** Method */
+            readonly method: string;
+            /** Points */
+            readonly points: number;
+            /** Rows */
+            readonly rows: string;
+            /** Places */
+            readonly places: string;
+            /** By */
+            readonly by: string;
+            /** Texts */
+            readonly texts: readonly components["schemas"]["TextColumn"][];
+            /** Numbers */
+            readonly numbers: readonly components["schemas"]["NumberColumn"][];
+            /** Groups */
+            readonly groups: readonly components["schemas"]["AtlasGroup"][];
+            /** Group */
+            readonly group: string;
+            /** Failed */
+            readonly failed: readonly number[];
+            /** Failures */
+            readonly failures: number;
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * AtlasGroup
+         * @description Decisions of one class for one reason.
+         *
+         *     Attributes:
+         *         points: how many.
+         *         channels: that contribute more here than elsewhere in the class, the most distinctive first.
+         *         odd: a small minority that lies apart; `flagged`, hiding what it shares costs it more than chance explains.
+         *         effect: what hiding what it shares costs it on average, in points of the score; None where it was not measured.
+         *         chance, spread: the same hiding in other images of the class, mean and standard deviation over draws.
+         *         p: the chance of such an effect, corrected for the number of groups.
+         */
+        readonly AtlasGroup: {
+            /** Class Name */
+            readonly class_name: string;
+            /** Points */
+            readonly points: number;
+            readonly map: components["schemas"]["MapAnswer"];
+            /** Channels */
+            readonly channels: readonly number[];
+            /** Odd */
+            readonly odd: boolean;
+            /** Flagged */
+            readonly flagged: boolean;
+            /** Effect */
+            readonly effect: number | null;
+            /** Chance */
+            readonly chance: number | null;
+            /** Spread */
+            readonly spread: number | null;
+            /** P */
+            readonly p: number | null;
+        };
+        /**
+         * AtlasQuery
+         * @description The whole atlas.
+         */
+        readonly AtlasQuery: Record<string, never>;
+        /**
+         * AtlasRow
+         * @description One row of the run.
+         *
+         *     Attributes:
+         *         row: its number in the run.
+         *         name: of its file, below the folder of the data set.
+         *         thumb: the photo, small, as a data URI; "" where it cannot be read.
+         *         map: of the deepest layer; None where there is none, or where on the photo it lies is not known.
+         *         problem: why there is no photo, or no map.
+         *         notes: what a reader must know of this row.
+         */
+        readonly AtlasRow: {
+            /** Row */
+            readonly row: number;
+            /** Name */
+            readonly name: string;
+            /** Label */
+            readonly label: string | null;
+            /** Predicted */
+            readonly predicted: string | null;
+            /** Target */
+            readonly target: string | null;
+            /** Score */
+            readonly score: number | null;
+            /** Probability */
+            readonly probability: number | null;
+            /** Thumb */
+            readonly thumb: string;
+            /** Width */
+            readonly width: number;
+            /** Height */
+            readonly height: number;
+            readonly map: components["schemas"]["MapAnswer"] | null;
+            /** Problem */
+            readonly problem: string;
+            /** Notes */
+            readonly notes: string;
         };
         /**
          * BaselineMap
@@ -2009,6 +2336,7 @@ export interface components {
          *     Attributes:
          *         own_targets: names of the person's own functions that can be explained.
          *         live: a network answers; False for a report, which has what was recorded.
+         *         atlas: a run of a data set is shown.
          *         python: a program holds the studio: it hears what is looked at, and opens results on the page.
          */
         readonly LibraryAnswer: {
@@ -2023,6 +2351,11 @@ export interface components {
             readonly own_targets: readonly string[];
             /** Live */
             readonly live: boolean;
+            /**
+             * Atlas
+             * @default false
+             */
+            readonly atlas: boolean;
             /**
              * Python
              * @default false
@@ -2176,6 +2509,30 @@ export interface components {
              * @default 0
              */
             readonly parts: number;
+        };
+        /**
+         * MeanAnswer
+         * @description The mean of the raw maps of a selection.
+         *
+         *     Attributes:
+         *         map: None where nothing is selected.
+         *         count: of the maps.
+         *         notes: what a reader must know.
+         */
+        readonly MeanAnswer: {
+            readonly map: components["schemas"]["MapAnswer"] | null;
+            /** Count */
+            readonly count: number;
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * MeanQuery
+         * @description A selection: a bit for each point, the first in the lowest bit, base64.
+         */
+        readonly MeanQuery: {
+            /** Points */
+            readonly points: string;
         };
         /**
          * MeasuredAnswer
@@ -2443,6 +2800,25 @@ export interface components {
             readonly average: number | null;
             /** Random */
             readonly random: number | null;
+        };
+        /**
+         * NumberColumn
+         * @description A column of numbers: float32 a point, base64; NaN where it has none.
+         */
+        readonly NumberColumn: {
+            /** Name */
+            readonly name: string;
+            /** Values */
+            readonly values: string;
+        };
+        /**
+         * OpenedRow
+         * @description A row's photo is one of the studio's now; `address` is where its decision is shown.
+         */
+        readonly OpenedRow: {
+            readonly photo: components["schemas"]["PhotoEntry"];
+            /** Address */
+            readonly address: string;
         };
         /**
          * OtherBackground
@@ -2898,6 +3274,30 @@ export interface components {
             readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs" | "mark";
         };
         /**
+         * RowQuery
+         * @description A row of the run.
+         */
+        readonly RowQuery: {
+            /** Row */
+            readonly row: number;
+        };
+        /**
+         * RowsAnswer
+         * @description In the order in which they were asked for.
+         */
+        readonly RowsAnswer: {
+            /** Rows */
+            readonly rows: readonly components["schemas"]["AtlasRow"][];
+        };
+        /**
+         * RowsQuery
+         * @description Some rows, as a gallery shows them.
+         */
+        readonly RowsQuery: {
+            /** Rows */
+            readonly rows: readonly number[];
+        };
+        /**
          * Said
          * @description Something and what is said of it: a word and its meaning, a number and what it counts.
          */
@@ -3203,6 +3603,18 @@ export interface components {
              */
             readonly target: string;
             readonly switch: components["schemas"]["Switch"];
+        };
+        /**
+         * TextColumn
+         * @description A column of text: for each point the number of its value, little-endian int32, base64; −1 where it has none.
+         */
+        readonly TextColumn: {
+            /** Name */
+            readonly name: string;
+            /** Values */
+            readonly values: readonly string[];
+            /** Codes */
+            readonly codes: string;
         };
         /**
          * Ticket
@@ -3589,6 +4001,564 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    readonly library_api_library_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["LibraryQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["LibraryAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly atlas_api_atlas_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["AtlasQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AtlasAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly atlas_rows_api_atlas_rows_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["RowsQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RowsAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly atlas_mean_api_atlas_mean_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["MeanQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["MeanAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly atlas_open_api_atlas_open_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["RowQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["OpenedRow"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly decision_api_decision_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DecisionQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DecisionAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly alike_row_api_alike_row_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["AlikeRowQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AlikeAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly alike_api_alike_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["AlikeQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AlikeAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly alike_channel_api_alike_channel_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["AlikeChannelQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AlikeAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly baselines_api_baselines_post: {
         readonly parameters: {
             readonly query?: never;
@@ -3921,68 +4891,6 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ChannelOff"];
-                };
-            };
-            /** @description Accepted */
-            readonly 202: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Ticket"];
-                };
-            };
-            /** @description Bad Request */
-            readonly 400: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Validation Error */
-            readonly 422: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-            /** @description Service Unavailable */
-            readonly 503: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    readonly decision_api_decision_post: {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: {
-                readonly "x-job"?: string;
-            };
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly requestBody: {
-            readonly content: {
-                readonly "application/json": components["schemas"]["DecisionQuery"];
-            };
-        };
-        readonly responses: {
-            /** @description Successful Response */
-            readonly 200: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["DecisionAnswer"];
                 };
             };
             /** @description Accepted */
@@ -4541,68 +5449,6 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["PlacesAnswer"];
-                };
-            };
-            /** @description Accepted */
-            readonly 202: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Ticket"];
-                };
-            };
-            /** @description Bad Request */
-            readonly 400: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Validation Error */
-            readonly 422: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-            /** @description Service Unavailable */
-            readonly 503: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    readonly library_api_library_post: {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: {
-                readonly "x-job"?: string;
-            };
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly requestBody: {
-            readonly content: {
-                readonly "application/json": components["schemas"]["LibraryQuery"];
-            };
-        };
-        readonly responses: {
-            /** @description Successful Response */
-            readonly 200: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["LibraryAnswer"];
                 };
             };
             /** @description Accepted */

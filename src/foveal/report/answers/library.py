@@ -79,6 +79,7 @@ class LibraryAnswer(Wire):
     Attributes:
         own_targets: names of the person's own functions that can be explained.
         live: a network answers; False for a report, which has what was recorded.
+        atlas: a run of a data set is shown.
         python: a program holds the studio: it hears what is looked at, and opens results on the page.
     """
 
@@ -88,4 +89,5 @@ class LibraryAnswer(Wire):
     colors: ColorTables
     own_targets: list[str]
     live: bool
+    atlas: bool = False
     python: bool = False

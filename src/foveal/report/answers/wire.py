@@ -84,6 +84,13 @@ def map_answer(values: Float[Tensor, "h w"], geometry: Geometry, place: Place | 
     )
 
 
+def flat_map(values: Float[Tensor, "h w"]) -> MapAnswer:
+    """A map (h, w) that lies on no photo, such as a mean of several."""
+    from foveal.images import Geometry
+
+    return map_answer(values, Geometry.identity((values.shape[0], values.shape[1])), None)
+
+
 def grid_answer(cells: tuple[int, ...], geometry: Geometry, place: Place | None) -> GridAnswer:
     """Where the positions of an upright map (h, w) lie on the photo."""
     upright = replace(place, turned=False) if place else None

@@ -3,6 +3,8 @@ import { useState } from "preact/hooks";
 import { useBouts } from "../../state/bouts";
 import { library, model } from "../../state/store";
 import type { ChannelOff, ChannelPhotos } from "../../wire/types";
+import { openRow } from "../atlas/opening";
+import { Others } from "../atlas/Others";
 import { AllPhotos } from "./AllPhotos";
 import { Classes } from "./Classes";
 import { FeatureImage } from "./FeatureImage";
@@ -34,6 +36,7 @@ export function Page({ layer, channel }: { layer: string; channel: number }) {
       <div class="stacked">
         <Progressing of={photos} what="photos looked at" onPause={() => setPaused(!paused)} paused={paused} />
         {photos.answer && <Gallery photos={photos.answer} />}
+        {library.value!.atlas && <Others ask="alike_channel" query={{ layer, channel }} title="Others decided by this channel" onOpen={openRow} />}
       </div>
       <div class="stacked">
         {photos.answer && known > 1 && (

@@ -11,10 +11,12 @@ import { placesOf } from "../../draw/places";
 import { chooseScale, type Sign } from "../../draw/scale";
 import { useAnswer } from "../../state/answers";
 import { address, go } from "../../state/address";
-import { colors, isHovered, methodName, model, photo, target, transport } from "../../state/store";
+import { colors, isHovered, library, methodName, model, photo, target, transport } from "../../state/store";
 import { fieldOf, type Field } from "../../wire/map";
 import type { Decision as DecisionAnswer, Scores, Stages } from "../../wire/types";
 import { scoreNoun } from "../../words/scores";
+import { Others } from "../atlas/Others";
+import { openRow } from "../atlas/opening";
 import { useAltered } from "./altered";
 import { Answer } from "./Answer";
 import { Badges } from "./Badges";
@@ -121,6 +123,7 @@ export function Decision() {
         <Waiting asked={scored} />
         {plain && answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} hidden={hidden} noun={noun} />}
         {plain && answer && field && <WhatIf field={field} places={places} layer={answer.layers[layer]!} />}
+        {plain && answer && library.value?.atlas && <Others ask="alike" query={asking} onOpen={openRow} />}
         {plain && field && scale && deletion.asked && <DeletionCurve asked={deletion} field={field} from={scale.from} noun={noun} />}
         {answer && field && (
           <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} stages={staged.answer} layer={answer.layers[layer]!} field={field} />

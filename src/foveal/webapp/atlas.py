@@ -1,0 +1,196 @@
+"""The run that a studio shows: which network made it, where its decisions lie, and its rows as a page shows them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from foveal.errors import FovealError, ModelError, ResultError
+from foveal.images.load import photo_of
+from foveal.images.selection import TO_LOOK_AT
+from foveal.report.answers.wire import MapAnswer, Wire, map_answer
+from foveal.runs.result import Run
+from foveal.runs.table import read_maps
+from foveal.storage.fingerprint import fingerprint
+from foveal.webapp.atlas_places import Placed, placed, small_map
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jaxtyping import Float32
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from foveal.attribution.perturbation import Progress
+    from foveal.images import Geometry
+    from foveal.models import Model
+    from foveal.runs.reasons import Reasons
+
+SIDE = 176  # long side in pixels of a photo in a gallery
+QUALITY = 82
+MOST_KEPT = 2000  # rows whose small photos are kept
+
+
+class AtlasRow(Wire):
+    """One row of the run.
+
+    Attributes:
+        row: its number in the run.
+        name: of its file, below the folder of the data set.
+        thumb: the photo, small, as a data URI; "" where it cannot be read.
+        map: of the deepest layer; None where there is none, or where on the photo it lies is not known.
+        problem: why there is no photo, or no map.
+        notes: what a reader must know of this row.
+    """
+
+    row: int
+    name: str
+    label: str | None
+    predicted: str | None
+    target: str | None
+    score: float | None
+    probability: float | None
+    thumb: str
+    width: int
+    height: int
+    map: MapAnswer | None
+    problem: str
+    notes: str
+
+
+class NoRow(FovealError, LookupError):
+    """A number that no row of the run has."""
+
+
+@dataclass(eq=False)
+class Atlas:
+    """A run on the page.
+
+    Attributes:
+        run: what is shown.
+        model: the studio's name of the network that made it.
+        reasons: how its decisions were grouped, if they were.
+    """
+
+    run: Run
+    model: str
+    reasons: Reasons | None = None
+    _placed: Placed | None = None
+    _kept: OrderedDict[int, AtlasRow] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def layer(self) -> str:
+        """Whose maps are shown: the deepest."""
+        return self.run.layers[-1]
+
+    @property
+    def contributing(self) -> str:
+        """The layer whose channels' contributions the run has; "" where it has none."""
+        return self.run.record.contributions or ""
+
+    def placed(self, progress: Progress) -> Placed:
+        """Where the decisions lie; found once."""
+        with self._lock:
+            if self._placed is None:
+                self._placed = placed(self.run, self.layer, self.reasons, progress)
+            return self._placed
+
+    def checked(self, rows: Sequence[int]) -> list[int]:
+        """Raises NoRow for numbers that no rows have."""
+        if any(row >= len(self.run) for row in rows):
+            raise NoRow(f"this run has {len(self.run)} rows, and no row {max(rows)}: load the page again")
+        return list(rows)
+
+    def rows(self, rows: Sequence[int], progress: Progress) -> list[AtlasRow]:
+        """These rows with their photos, read from their files, and their maps."""
+        with self._lock:
+            made = {row: self._kept[row] for row in self.checked(rows) if row in self._kept}
+        missing = [row for row in dict.fromkeys(rows) if row not in made]
+        for number, (row, maps) in enumerate(zip(missing, self._maps(missing), strict=True)):
+            progress("reading photos", number, len(missing))
+            made[row] = self._row(row, maps)
+        with self._lock:
+            self._kept.update(made)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return [made[row] for row in rows]
+
+    def reason_of_row(self, row: int, progress: Progress) -> Float32[NDArray[np.float32], " d"]:
+        """What is compared of a row. Raises ResultError for one with an error."""
+        (maps,) = self._maps(self.checked([row]))
+        if self.layer not in maps:
+            raise ResultError(f"row {row} was not explained: {self.run['error'][row]}")
+        if self.placed(progress).by == "contributions":
+            return np.asarray(self.run[[row]].contributions()[0])
+        return self.reason_of_map(maps[self.layer], progress)
+
+    def reason_of_map(self, map: Tensor, progress: Progress) -> Float32[NDArray[np.float32], " d"]:
+        """What is compared of a map (h, w)."""
+        return small_map(map.detach().float().cpu(), self.placed(progress).cells)
+
+    def _maps(self, rows: Sequence[int]) -> list[Mapping[str, Tensor]]:
+        ids = self.run.table["id"][np.array(rows, int)]
+        return [*read_maps(self.run.folder, self.run.record, ids, [self.layer])]
+
+    def _row(self, row: int, maps: Mapping[str, Tensor]) -> AtlasRow:
+        table = {name: values[row] for name, values in self.run.table.items()}
+        thumb, map, size, problem = "", None, (0, 0), str(table["error"] or "")
+        try:
+            picture, geometry = self._photo(row)
+            thumb, size = _small(picture), picture.size  # in the photo's proportions
+            if geometry is not None and self.layer in maps and maps[self.layer].ndim == 2:
+                map = map_answer(maps[self.layer], geometry, self.run.record.places.get(self.layer))
+        except FovealError as error:
+            problem = problem or str(error)
+        return AtlasRow(
+            row=row, name=str(table["uri"]), label=table["label"], predicted=table["predicted"],
+            target=table["target"], score=_number(table["score"]), probability=_number(table["probability"]),
+            thumb=thumb, width=size[0], height=size[1], map=map, problem=problem, notes=table["notes"] or "",
+        )  # fmt: skip
+
+    def _photo(self, row: int) -> tuple[Image.Image, Geometry | None]:
+        """The photo, and where the network saw it; None where the run does not know how it was prepared."""
+        if self.run.record.preprocessing is None:
+            path = self.run.root / self.run.table["uri"][row]
+            return Image.fromarray(photo_of(str(path), TO_LOOK_AT).pixels), None
+        photo = self.run.photo(row)
+        return Image.fromarray(photo.pixels), photo.geometry
+
+
+def atlas_of(shown: Run | Reasons, models: Mapping[str, Model]) -> Atlas:
+    """A run, grouped or not, with the one of these networks that made it.
+
+    Raises:
+        ResultError: for a run without rows.
+        ModelError: where none of them has its weights.
+    """
+    run, reasons = (shown, None) if isinstance(shown, Run) else (shown.run, shown)
+    if not len(run):
+        raise ResultError(f"the run in {str(run.folder)!r} has no rows (yet): wait for its first part")
+    wanted = run.record.settings["weights"]
+    for name, model in models.items():
+        if fingerprint(weights=model.module) == wanted:
+            return Atlas(run, name, reasons)
+    raise ModelError(
+        f"the run in {str(run.folder)!r} is of {run.record.settings['model']}, and {', '.join(models)} has other "
+        "weights: open the studio with the network that made the run"
+    )
+
+
+def _small(picture: Image.Image) -> str:
+    picture.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,89 @@
+// Groups by reason: those flagged first, with what hiding their shared evidence cost; each selects its decisions.
+import { useState } from "preact/hooks";
+import { go } from "../../state/address";
+import type { AtlasGroup } from "../../wire/types";
+import { shortName } from "../../words/names";
+import { count, points } from "../../words/numbers";
+import type { Choice } from "./choice";
+import type { AtlasData } from "./data";
+import { Thumb } from "./Thumb";
+
+const FIRST = 12;
+
+export function Groups({ data, choice }: { data: AtlasData; choice: Choice }) {
+  const [all, setAll] = useState(false);
+  const { groups, by } = data.answer;
+  if (!groups.length) return <p class="hint">{ungrouped(by)}</p>;
+  const order = groups.map((group, number) => ({ group, number }));
+  const wanted = order.filter(({ group }) => choice.predicted === undefined || group.class_name === choice.predicted);
+  wanted.sort((a, b) => rank(b.group) - rank(a.group) || (b.group.effect ?? 0) - (a.group.effect ?? 0));
+  const flagged = groups.filter((group) => group.flagged).length;
+  const shown = all ? wanted : wanted.slice(0, FIRST);
+  return (
+    <section class="groups">
+      <table>
+        <caption>
+          <b>{count(groups.length, "group")} by reason</b> <span class="quiet">{flagged ? `${flagged} flagged: a few that were decided for a reason of their own` : "none flagged"}</span>
+        </caption>
+        <thead>
+          <tr>
+            <td />
+            <th scope="col">class</th>
+            <th scope="col">decisions</th>
+            <th scope="col">hiding what they share costs</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map(({ group, number }) => {
+            const chosen = choice.group === number;
+            return (
+              <tr class={chosen ? "same" : ""}>
+                <td>
+                  <Thumb url="" map={group.map} alt={`Mean map of group ${number + 1}`} method="hirescam" />
+                </td>
+                <th scope="row">
+                  <button type="button" class="link" aria-pressed={chosen} onClick={() => go({ reason: chosen ? undefined : String(number), inside: undefined, row: undefined })}>
+                    {shortName(group.class_name)}, group {number + 1}
+                  </button>
+                  {group.odd && <span class="tag">{group.flagged ? "flagged" : "odd"}</span>}
+                </th>
+                <td class="number">{group.points.toLocaleString("en")}</td>
+                <td>{cost(group)}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+      {wanted.length > FIRST && (
+        <button type="button" class="link" onClick={() => setAll(!all)}>
+          {all ? "Fewer" : `All ${wanted.length}`}
+        </button>
+      )}
+    </section>
+  );
+}
+
+function rank(group: AtlasGroup): number {
+  return group.flagged ? 2 : group.odd ? 1 : 0;
+}
+
+/** "3.1 points here, 0.4 ± 0.2 in other pictures of the class". */
+export function cost({ effect, chance, spread }: AtlasGroup) {
+  if (effect === null) return <span class="quiet">not measured</span>;
+  return (
+    <>
+      {points(effect)} points here
+      {chance !== null && spread !== null && (
+        <span class="quiet">
+          , {points(chance)} ± {points(spread)} in other images of the class
+        </span>
+      )}
+    </>
+  );
+}
+
+function ungrouped(by: string): string {
+  return by === "contributions"
+    ? "This run was not grouped. foveal reasons RUN finds groups of a class that were decided for reasons of their own; open what it saves."
+    : "Decisions near each other have maps in the same places. This run kept no channel contributions (foveal run --contributions), so it cannot be grouped by reason.";
+}
