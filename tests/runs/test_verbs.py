@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -151,6 +152,10 @@ def test_references_are_part_of_the_question(photos: Path, shelf: Path, tmp_path
     (shelf / "c" / "3.png").write_bytes(b"no picture")
     with pytest.raises(FovealError, match=r"a reference cannot be read: Cannot read .*3\.png"):
         ran(photos, tmp_path / "other", verb="match", references=shelf)
+    with tarfile.open(tmp_path / "shelf.tar", "w") as archive:
+        archive.add(shelf, "shelf")
+    with pytest.raises(FovealError, match="References must be image files"):
+        ran(photos, tmp_path / "other", verb="match", references=tmp_path / "shelf.tar")
     with pytest.raises(FovealError, match="Cannot read the reference"):
         ran(photos, tmp_path / "other", verb="match", references=[shelf / "a" / "0.png", shelf / "nowhere.png"])
 
