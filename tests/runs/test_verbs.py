@@ -288,6 +288,12 @@ def test_signals(tmp_path: Path) -> None:
         ran(files, tmp_path / "match", model=model, verb="match", references=files)
 
 
+def test_what_rounding_did_is_said_of_each_picture(photos: Path, tmp_path: Path) -> None:
+    run = ran(photos, tmp_path / "run", verb="measure", metrics="deletion", steps=5, precision="bfloat16")
+    assert all("copies were scored in bfloat16" in notes for notes in run["notes"])
+    assert not any(" scored in " in note for note in run.notes)
+
+
 def test_a_measure_keeps_contributions_too(photos: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"contributions": True, "maps": "float32"}
     measured = ran(photos, tmp_path / "measured", verb="measure", metrics="drop", audit=True, **options)
