@@ -5,8 +5,9 @@
 
 One seed kills, with signal 9 and at random moments, what its target names: one of the two workers of a driver, the
 driver, an actor of a Ray cluster, a raylet with its actors, or the head of the cluster; and starts again what was
-killed. `stopped` is a raylet that is stopped with its actors, and goes on when the run is done. Among the pictures are
-a damaged one, one that is gone, and one that says it has 60,000 × 60,000 pixels.
+killed, but for the machine of a raylet, which has half of the actors: the run ends without it. `stopped` is a raylet
+that is stopped with its actors, and goes on when the run is done. Among the pictures are a damaged one, one that is
+gone, and one that says it has 60,000 × 60,000 pixels.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from foveal.datasets.parquet import read_parquet
 from foveal.models import Model
 
 COUNT, SHARD, PAUSE = 64, 4, 0.03
-WORKERS = {"worker": 2, "driver": 2, "actor": 3, "raylet": 3, "stopped": 3, "head": 3}
+WORKERS = {"worker": 2, "driver": 2, "actor": 3, "raylet": 4, "stopped": 4, "head": 3}
 KILLS = {"worker": 3, "driver": 2, "actor": 2, "raylet": 1, "stopped": 1, "head": 1}
 HOPELESS = 3
 GONE = "The head of the Ray cluster"
@@ -110,11 +111,13 @@ class Attempt:
                 raise SystemExit(f"the run failed by itself: {said}")
 
     def _go_on(self) -> None:
-        """What was stopped finds out that nobody waits for it, and ends."""
+        """What was stopped finds out that nobody waits for it, and ends; a machine that is lost is replaced."""
         for pid in self.stopped:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
         wait_until(lambda: not any(command_line(pid) for pid in self.stopped), 30)
+        if self.machines and self.target in ("raylet", "stopped"):
+            self.machines.add()
 
     def _driver(self) -> subprocess.Popen[str]:
         call = [sys.executable, "-m", "benchmarks.kills", "--explain", str(self.table), "--out", str(self.out)]
@@ -153,8 +156,6 @@ class Attempt:
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
         self.kills += 1
-        if self.target in ("raylet", "stopped") and machines:
-            machines.add()
 
 
 def children(process: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -151,6 +152,10 @@ def test_references_are_part_of_the_question(photos: Path, shelf: Path, tmp_path
     (shelf / "c" / "3.png").write_bytes(b"no picture")
     with pytest.raises(FovealError, match=r"a reference cannot be read: Cannot read .*3\.png"):
         ran(photos, tmp_path / "other", verb="match", references=shelf)
+    with tarfile.open(tmp_path / "shelf.tar", "w") as archive:
+        archive.add(shelf, "shelf")
+    with pytest.raises(FovealError, match="References must be image files"):
+        ran(photos, tmp_path / "other", verb="match", references=tmp_path / "shelf.tar")
     with pytest.raises(FovealError, match="Cannot read the reference"):
         ran(photos, tmp_path / "other", verb="match", references=[shelf / "a" / "0.png", shelf / "nowhere.png"])
 
@@ -281,6 +286,12 @@ def test_signals(tmp_path: Path) -> None:
         assert not len(run.failed) and run.maps().shape == (3, 16)
     with pytest.raises(FovealError, match=r"matches so far are of images \(n, c, h, w\)"):
         ran(files, tmp_path / "match", model=model, verb="match", references=files)
+
+
+def test_what_rounding_did_is_said_of_each_picture(photos: Path, tmp_path: Path) -> None:
+    run = ran(photos, tmp_path / "run", verb="measure", metrics="deletion", steps=5, precision="bfloat16")
+    assert all("copies were scored in bfloat16" in notes for notes in run["notes"])
+    assert not any(" scored in " in note for note in run.notes)
 
 
 def test_a_measure_keeps_contributions_too(photos: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ SECOND = 1.0
 HEAD_PATIENCE = 20.0
 """Seconds for which the head of a cluster may not answer; Ray itself waits for a minute."""
 STILLBORN = 3
-"""Actors that may end while they load the network, before that is an error."""
+"""Actors that may end one after the other while they load the network, before that is an error."""
 
 
 class Shards:
@@ -164,6 +164,7 @@ class RayWorkers:
                 ) from error
             self._start(actors)
         else:
+            self._stillborn = 0
             actors.idle.append(actor)
 
     def _part(self, actors: _Actors, ref: Any, waiting: deque[Task], suspects: list[Task]) -> Sealed | None:

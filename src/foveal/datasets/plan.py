@@ -34,7 +34,7 @@ SHARDS = 64
 """A small data set is divided into about so many, so that several processes have something to do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Inside:
     """Where a picture lies in a file.
 
@@ -49,7 +49,7 @@ class Inside:
     size: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """A picture of a data set.
 

@@ -24,7 +24,7 @@ from foveal.results.data_frame import data_frame
 from foveal.results.result import Result, check_kind, checked_index, finite
 from foveal.runs.photos import read_photo
 from foveal.runs.record import CONTRIBUTIONS, FORMAT, RunManifest, plain_content
-from foveal.runs.table import class_rows, read_maps, read_table, read_vectors
+from foveal.runs.table import by_layer, class_rows, read_maps, read_table, read_vectors
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32
@@ -283,21 +283,11 @@ class Run(Result):
             method=settings["method"],
             parameters={"run": str(self.folder), "id": int(row["id"])},
             model=settings["model"],
-            measured=self._measured(row),
+            measured=by_layer(self.record, row),
             notes=self.notes,
             versions=dict(self.versions),
             where=self.record.places,
         )
-
-    def _measured(self, row: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
-        """The numbers about one map, by its layer: columns that end with its name."""
-        measured: dict[str, dict[str, list[float]]] = {}
-        for column in self.record.numbers:
-            ends = [layer for layer in self.layers if column.endswith(f"_{layer}")]
-            if ends:
-                layer = max(ends, key=len)
-                measured.setdefault(layer, {})[column.removesuffix(f"_{layer}")] = [float(row[column])]
-        return measured
 
     def _layer(self, layer: str | None) -> str:
         if layer is not None and layer not in self.layers:

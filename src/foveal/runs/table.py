@@ -101,6 +101,17 @@ def read_vectors(
     return np.stack([kept[id] for id in numbers])
 
 
+def by_layer(record: RunManifest, row: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """The numbers of a row that are about one map, by its layer: columns that end with its name."""
+    measured: dict[str, dict[str, list[float]]] = {}
+    for column in record.numbers:
+        ends = [layer for layer in record.layers if column.endswith(f"_{layer}")]
+        if ends:
+            layer = max(ends, key=len)
+            measured.setdefault(layer, {})[column.removesuffix(f"_{layer}")] = [float(row[column])]
+    return measured
+
+
 def class_rows(table: Mapping[str, NDArray[Any]], by: str, numbers: Sequence[str]) -> list[dict[str, Any]]:
     """How each value of the column `by` came out, in the order of their names."""
     values, rows = table[by], []

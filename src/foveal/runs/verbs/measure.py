@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.api.map_sources import RepeatableMap, repeatable
 from foveal.api.measure import STEPS, default_setting, measure
+from foveal.attribution.perturbation import UNMOVED
 from foveal.engine.chunks import WHOLE, fitting
 from foveal.engine.precision import Precision
 from foveal.engine.select import LayerSpec
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from foveal.models.model import Model
 
 SETS = ("usual", "all")
+ROUNDED = " scored in "
+"""In what is said of the precision of copies, with numbers of one picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +107,12 @@ class MeasureEach:
         if self.audit:
             numbers |= deletion_tests(context, why)
         own = {*why.notes} - {*general_notes(why)}
+        remarks = [note for note in scores.notes if ROUNDED in note or note == UNMOVED]
+        own |= {*remarks}
         return Columns(
             why,
             numbers,
+            remarks=[remarks],
             notes=tuple(dict.fromkeys(note for note in notes if note not in own)),
             contributions=ChannelContributions.of(context, why) if self.contributions else None,
         )
