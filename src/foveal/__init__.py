@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from foveal.results.retrieval import Retrieval
     from foveal.results.tiled import TiledExplanation
     from foveal.results.tree import Tree
+    from foveal.runs.group_reasons import reasons
     from foveal.runs.reasons import Reasons
     from foveal.runs.result import Run
     from foveal.runs.run import run
@@ -117,6 +118,7 @@ _HOME = {
     "retrieve": "api.retrieve",
     "Reasons": "runs.reasons",
     "Run": "runs.result",
+    "reasons": "runs.group_reasons",
     "run": "runs.run",
     "Retrieval": "results.retrieval",
     "visualize": "api.visualize",
@@ -205,6 +207,7 @@ __all__ = [
     "match",
     "measure",
     "parts",
+    "reasons",
     "register",
     "retrieve",
     "run",

@@ -25,8 +25,8 @@ SWITCHES = {
     "baseline_maps=False": "--no-baseline-maps",
 }
 COMMANDS = (
-    "audit", "channels", "compare", "decompose", "episode", "explain", "flow", "match", "measure", "parts", "sanity",
-    "shortcuts", "stages", "studio", "visualize",
+    "audit", "channels", "compare", "decompose", "episode", "explain", "flow", "match", "measure", "parts", "reasons",
+    "sanity", "shortcuts", "stages", "studio", "visualize",
 )  # fmt: skip
 # What an option takes instead of an object of Python.
 STAND_INS = {"labels": "FILE", "preprocessing": "NAME|FILE", "weights": "FILE"}
