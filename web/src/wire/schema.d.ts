@@ -1152,7 +1152,8 @@ export interface components {
          *         row: its number in the run.
          *         name: of its file, below the folder of the data set.
          *         thumb: the photo, small, as a data URI; "" where it cannot be read.
-         *         map: of the deepest layer, at most 56 × 56 cells where they cover the input edge to edge; None where there is none, or where on the photo it lies is not known.
+         *         map: of the deepest layer, at most 56 × 56 cells where they cover the input edge to edge; None where there is
+         *             none, or where on the photo it lies is not known.
          *         problem: why there is no photo, or no map.
          *         notes: what a reader must know of this row.
          */
