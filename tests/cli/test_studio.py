@@ -102,7 +102,7 @@ def test_a_run_is_shown_with_the_network_that_made_it(tmp_path: Path) -> None:
         _, library = asked(address, "library")
         assert [photo["name"] for photo in library["photos"]] == ["0.png"] and library["atlas"]
         assert [model["name"] for model in library["models"]] == ["demo"]
-        assert asked(address, "atlas_rows", rows=[1])[0] in (200, 202)
+        assert asked(address, "atlas_rows", run=library["atlas"], rows=[1])[0] in (200, 202)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
     assert "Traceback" not in said

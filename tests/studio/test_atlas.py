@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +19,13 @@ from foveal.errors import FovealError, ModelError, ResultError
 from foveal.models import Model
 from foveal.runs.reasons import ReasonGroup, Reasons
 from foveal.webapp import atlas_places
-from foveal.webapp.opened import row_address, show_run
+from foveal.webapp.asks import alike
+from foveal.webapp.atlas import Atlas, _fine
+from foveal.webapp.opened import show_run
 from foveal.webapp.serve import serving
 from foveal.webapp.studio import Studio
 from tests.runs.photos import drawn, network, ran
-from tests.studio.asking import Client
+from tests.studio.asking import Client, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,22 +64,46 @@ def reasons(run: Run) -> Reasons:
     return Reasons(run, rows, places, group, np.linspace(0, 1, len(rows), dtype=np.float32), tuple(groups))
 
 
+@pytest.fixture(scope="module")
+def maps_run(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same without contributions."""
+    return ran(run.root, tmp_path_factory.mktemp("maps") / "run", method="hirescam")
+
+
 def shown(what: Run | Reasons) -> Studio:
     studio = Studio({"tiny": network()})
     show_run(studio, what)
     return studio
 
 
-@pytest.fixture(scope="module")
-def atlas_client(run: Run) -> Iterator[Client]:
-    with serving(shown(run), port=0) as server:
-        yield Client(server)
+def atlas_in(studio: Studio) -> Atlas:
+    assert studio.atlas is not None
+    return studio.atlas
+
+
+@dataclass(frozen=True)
+class AtlasClient(Client):
+    """Asks about the run that is shown."""
+
+    run: str = ""
+
+    def ask(self, name: str, **query: Any) -> Reply:
+        about = {"run": self.run} if name.startswith(("atlas", "alike")) else {}
+        return super().ask(name, **about | query)
 
 
 @pytest.fixture(scope="module")
-def grouped_client(reasons: Reasons) -> Iterator[Client]:
-    with serving(shown(reasons), port=0) as server:
-        yield Client(server)
+def atlas_client(run: Run) -> Iterator[AtlasClient]:
+    studio = shown(run)
+    with serving(studio, port=0) as server:
+        yield AtlasClient(server, run=atlas_in(studio).key)
+
+
+@pytest.fixture(scope="module")
+def grouped_client(reasons: Reasons) -> Iterator[AtlasClient]:
+    studio = shown(reasons)
+    with serving(studio, port=0) as server:
+        yield AtlasClient(server, run=atlas_in(studio).key)
 
 
 def numbers(text: str, kind: str) -> np.ndarray[Any, Any]:
@@ -120,10 +147,9 @@ def test_a_point_is_a_row_with_the_numbers_and_classes_of_the_run(run: Run, atla
 
 
 @pytest.mark.parametrize("by", ["contributions", "maps"])
-def test_places_are_the_principal_components_of_what_is_compared(by: str, run: Run, tmp_path: Path) -> None:
-    if by == "maps":
-        run = ran(run.root, tmp_path / "run", method="hirescam")
-    there = shown(run).atlas_or_refuse().placed(lambda *_: None)
+def test_places_are_the_principal_components_of_what_is_compared(by: str, run: Run, maps_run: Run) -> None:
+    run = maps_run if by == "maps" else run
+    there = atlas_in(shown(run)).placed(lambda *_: None)
     whole = run.explained
     each = whole.contributions() if by == "contributions" else whole.maps().flatten(1).numpy()
     reasons = unit(each) - unit(each).mean(0)
@@ -135,7 +161,7 @@ def test_places_are_the_principal_components_of_what_is_compared(by: str, run: R
         ours, own = there.places[:, k] - there.places[:, k].mean(), (points[:, k] - points[:, k].mean()) / span
         assert min(np.abs(ours - own).max(), np.abs(ours + own).max()) < 2e-3  # 16 bits, and a sign
     assert there.places.min() >= 0 and there.places.max() <= 1
-    again = shown(run).atlas_or_refuse().placed(lambda *_: None)
+    again = atlas_in(shown(run)).placed(lambda *_: None)
     assert np.array_equal(there.places, again.places)
 
 
@@ -143,7 +169,7 @@ def test_more_decisions_than_are_drawn_are_thinned_evenly_and_it_is_said(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(atlas_places, "MOST_POINTS", 5)
-    there = shown(run).atlas_or_refuse().placed(lambda *_: None)
+    there = atlas_in(shown(run)).placed(lambda *_: None)
     assert len(there.rows) == 5 and there.rows[0] == 0 and there.rows[-1] == len(run.explained)
     assert there.notes == ("of 24 decisions 5 are taken, evenly out of all",)
 
@@ -175,10 +201,10 @@ def test_maps_of_several_sizes_have_a_mean_of_cells(run: Run, monkeypatch: pytes
     from foveal.webapp.asks import atlas
 
     studio = shown(run)
-    studio.atlas_or_refuse().placed(lambda *_: None)
+    atlas_in(studio).placed(lambda *_: None)
     sizes = iter([(4, 4), (8, 8)] * COUNT)
     monkeypatch.setattr(atlas, "read_maps", lambda *of: [{"two": torch.ones(next(sizes))} for _ in of[2]])
-    said = atlas.mean(studio, atlas.MeanQuery(points=bits([0, 1, 2], COUNT)), lambda *_: None)
+    said = atlas.mean(studio, atlas.MeanQuery(run=atlas_in(studio).key, points=bits([0, 1, 2], COUNT)), lambda *_: None)
     assert said.notes == ["the maps differ in size; their mean is that of 4 × 4 cells"] and said.map
     assert np.allclose(values(said.map.model_dump()), 1)
 
@@ -202,6 +228,26 @@ def test_others_decided_for_this_reason_have_the_largest_cosine(run: Run, atlas_
     assert by_channel["likeness"] == pytest.approx(np.sort(reasons[:, 1])[::-1][:12].tolist(), abs=2e-3)
     assert "no channel 900" in atlas_client.problem("alike_channel", layer=layer, channel=900)
     assert "no contributions of the channels of one" in atlas_client.problem("alike_channel", layer="one", channel=0)
+
+
+def test_without_contributions_maps_are_compared(maps_run: Run) -> None:
+    studio = shown(maps_run)
+    key, silent = atlas_in(studio).key, lambda *_: None
+    said = alike.alike_row(studio, alike.AlikeRowQuery(run=key, row=3), silent)
+    maps = unit(maps_run.explained.maps().flatten(1).numpy())
+    likeness = np.sort(np.delete(maps @ maps[3], 3))[::-1][:12]
+    assert said.by == "maps" and said.likeness == pytest.approx(likeness.tolist(), abs=2e-3)
+    photo = studio.photos.add(str(maps_run.root / maps_run["uri"][3]), "3").hash
+    query = alike.AlikeQuery(run=key, photo=photo, model="tiny")
+    assert alike.alike(studio, query, silent).likeness == pytest.approx(likeness.tolist(), abs=2e-3)
+    with pytest.raises(ResultError, match="no contributions of the channels of two"):
+        alike.alike_channel(studio, alike.AlikeChannelQuery(run=key, layer="two", channel=0), silent)
+
+
+def test_a_fine_map_is_as_fine_as_a_small_photo_shows_it() -> None:
+    map = torch.rand(112, 84)
+    assert torch.equal(_fine(map[:56, :50]), map[:56, :50])
+    assert torch.allclose(_fine(map)[:, 0], torch.stack([map[2 * k : 2 * k + 2, :2].mean() for k in range(56)]))
 
 
 def test_an_opened_row_is_the_decision_of_the_run(run: Run, atlas_client: Client) -> None:
@@ -238,10 +284,10 @@ def test_what_cannot_be_shown_is_one_sentence(run: Run, client: Client, tmp_path
     with pytest.raises(ResultError, match="has no rows"):
         show_run(Studio({"tiny": network()}), run[:0])
     with pytest.raises(ResultError, match="every one of its images failed"):
-        shown(run.failed).atlas_or_refuse().placed(lambda *_: None)
+        atlas_in(shown(run.failed)).placed(lambda *_: None)
     with pytest.raises(ResultError, match="this studio shows no run"):
-        row_address(Studio({"tiny": network()}), 0)
-    assert "this studio shows no run" in client.problem("atlas")
+        Studio({"tiny": network()}).atlas_or_refuse("")
+    assert "this studio shows no run" in client.problem("atlas", run="")
     assert not client.answer("library")["atlas"]
 
 
@@ -250,9 +296,12 @@ def test_a_studio_of_a_run_in_python(run: Run, reasons: Reasons) -> None:
 
     with foveal.studio(network(), run=run, open=False, port=0) as handle:
         assert library(handle._studio, LibraryQuery(), lambda *_: None).atlas and len(handle._studio.photos) == 1
-        assert handle._studio.atlas_or_refuse().reasons is None
+        first = atlas_in(handle._studio)
+        assert first.reasons is None
         handle.open(reasons)
-        assert handle._studio.atlas_or_refuse().reasons is reasons
+        assert atlas_in(handle._studio).reasons is reasons
+        with pytest.raises(ResultError, match="shows another run by now: load the page again"):
+            handle._studio.atlas_or_refuse(first.key)
     with pytest.raises(FovealError, match="tiny"):  # a run names its network, and this one has no name to load it by
         foveal.studio(run, open=False, port=0)
     assert isinstance(network(), Model)

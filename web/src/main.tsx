@@ -1,7 +1,7 @@
 // The page starts here: on a server, in a report that has its answers inside, or as a widget of a notebook.
 import { render } from "preact";
 import { App } from "./app/App";
-import { address, embed, go, listen, parse } from "./state/address";
+import { address, embed, go, isEmbedded, listen, parse } from "./state/address";
 import { hearOpenings, tellViewed } from "./state/python";
 import { inside, recorded } from "./state/recorded";
 import { library, transport } from "./state/store";
@@ -29,7 +29,7 @@ const named = typeof location === "undefined" ? "" : location.hash;
 export async function load(): Promise<void> {
   const first = library.value === null;
   const there = await transport.value.ask<Library>("library", {}, new AbortController().signal);
-  if (first && there.atlas && named === "") go({ view: "atlas" }, "same");
+  if (first && there.atlas && (named === "" || isEmbedded())) go({ view: "atlas" }, "same");
   library.value = there;
 }
 

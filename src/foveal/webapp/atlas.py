@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+from torch.nn.functional import adaptive_avg_pool2d
 
 from foveal.errors import FovealError, ModelError, ResultError
 from foveal.images.load import photo_of
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 SIDE = 176  # long side in pixels of a photo in a gallery
 QUALITY = 82
+MOST_CELLS = 56  # rows and columns of a map in a gallery
 MOST_KEPT = 2000  # rows whose small photos are kept
 
 
@@ -45,7 +48,8 @@ class AtlasRow(Wire):
         row: its number in the run.
         name: of its file, below the folder of the data set.
         thumb: the photo, small, as a data URI; "" where it cannot be read.
-        map: of the deepest layer; None where there is none, or where on the photo it lies is not known.
+        map: of the deepest layer, at most 56 × 56 cells where they cover the input edge to edge; None where there is
+            none, or where on the photo it lies is not known.
         problem: why there is no photo, or no map.
         notes: what a reader must know of this row.
     """
@@ -77,11 +81,13 @@ class Atlas:
         run: what is shown.
         model: the studio's name of the network that made it.
         reasons: how its decisions were grouped, if they were.
+        key: under which pages know it; another one each time that a run is shown.
     """
 
     run: Run
     model: str
     reasons: Reasons | None = None
+    key: str = field(default_factory=lambda: secrets.token_hex(6))
     _placed: Placed | None = None
     _kept: OrderedDict[int, AtlasRow] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
@@ -147,7 +153,9 @@ class Atlas:
             picture, geometry = self._photo(row)
             thumb, size = _small(picture), picture.size  # in the photo's proportions
             if geometry is not None and self.layer in maps and maps[self.layer].ndim == 2:
-                map = map_answer(maps[self.layer], geometry, self.run.record.places.get(self.layer))
+                place = self.run.record.places.get(self.layer)
+                cells = _fine(maps[self.layer]) if place is None else maps[self.layer]
+                map = map_answer(cells, geometry, place)
         except FovealError as error:
             problem = problem or str(error)
         return AtlasRow(
@@ -183,6 +191,12 @@ def atlas_of(shown: Run | Reasons, models: Mapping[str, Model]) -> Atlas:
         f"the run in {str(run.folder)!r} is of {run.record.settings['model']}, and {', '.join(models)} has other "
         "weights: open the studio with the network that made the run"
     )
+
+
+def _fine(map: Tensor) -> Tensor:
+    """A map (h, w) as fine as a small photo shows it."""
+    h, w = min(MOST_CELLS, map.shape[0]), min(MOST_CELLS, map.shape[1])
+    return map if (h, w) == tuple(map.shape) else adaptive_avg_pool2d(map[None], (h, w))[0]
 
 
 def _small(picture: Image.Image) -> str:

@@ -23,8 +23,7 @@ from foveal.results.retrieval import Retrieval
 from foveal.results.tree import Tree
 from foveal.runs.reasons import Reasons
 from foveal.runs.result import Run
-from foveal.webapp.atlas import atlas_of
-from foveal.webapp.cache import AnswerCache
+from foveal.webapp.atlas import Atlas, atlas_of
 from foveal.webapp.trees import NAMED
 
 if TYPE_CHECKING:
@@ -76,21 +75,19 @@ def show_run(studio: Studio, shown: Run | Reasons) -> str:
         ModelError: where no model of this studio made it.
     """
     studio.atlas = atlas_of(shown, studio.models)
-    studio.answers = AnswerCache()
     for row in range(0 if len(studio.photos) else min(TRIED, len(studio.atlas.run))):
         with suppress(FovealError):
-            row_address(studio, row)  # a photo for the views that show one
+            row_address(studio, studio.atlas, row)  # a photo for the views that show one
             break
     return _address("atlas")
 
 
-def row_address(studio: Studio, row: int) -> str:
+def row_address(studio: Studio, shown: Atlas, row: int) -> str:
     """The address of the decision of a row; its photo is read from its file, and becomes one of the studio's.
 
     Raises:
         FovealError: for a row with an error, and for a photo that cannot be read.
     """
-    shown = studio.atlas_or_refuse()
     (row,) = shown.checked([row])
     return _explanation(studio, replace(shown.run[row], model=shown.model), 0)
 

@@ -69,7 +69,7 @@ class StudioRecord:
             for entry in whole.photos
             if entry.hash in self._photos
         ]
-        return whole.model_copy(update={"photos": photos, "live": False, "atlas": False})
+        return whole.model_copy(update={"photos": photos, "live": False, "atlas": ""})
 
     def _inside(self, hash: str) -> str:
         return photo_uri(self._studio.photo(hash).shown(SIDE), side=SIDE)

@@ -87,10 +87,19 @@ class Studio:
             source = f"foveal.synthetic.render({scene_code(scene)})[0]"
             self.photos.add(render(scene)[0], name, scene=scene, source=source)
 
-    def atlas_or_refuse(self) -> Atlas:
-        """The run that is shown. Raises ResultError where there is none."""
+    def atlas_or_refuse(self, key: str) -> Atlas:
+        """The run that is shown.
+
+        Args:
+            key: under which the page knows it.
+
+        Raises:
+            ResultError: where there is none, or another one by now.
+        """
         if self.atlas is None:
             raise ResultError("this studio shows no run: open it with one, foveal studio --run FOLDER")
+        if self.atlas.key != key:
+            raise ResultError("this studio shows another run by now: load the page again")
         return self.atlas
 
     def model(self, name: str) -> Model:

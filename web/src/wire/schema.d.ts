@@ -998,6 +998,8 @@ export interface components {
          * @description Decisions of the run that one channel carries.
          */
         readonly AlikeChannelQuery: {
+            /** Run */
+            readonly run: string;
             /** Layer */
             readonly layer: string;
             /** Channel */
@@ -1017,12 +1019,16 @@ export interface components {
              * @default
              */
             readonly target: string;
+            /** Run */
+            readonly run: string;
         };
         /**
          * AlikeRowQuery
          * @description Decisions like that of a row of the run.
          */
         readonly AlikeRowQuery: {
+            /** Run */
+            readonly run: string;
             /** Row */
             readonly row: number;
         };
@@ -1043,6 +1049,7 @@ export interface components {
          * @description Decisions as points.
          *
          *     Attributes:
+         *         run: its key.
          *         title: what was asked of which network, of how many images.
          *         folder: of the run; whole, if the run has all of its rows.
          *         contributing: the layer whose channels' contributions the run has; "" where it has none.
@@ -1054,6 +1061,8 @@ export interface components {
          *         failed: rows with an error, at most `MOST_FAILED`; `failures`, how many there are.
          */
         readonly AtlasAnswer: {
+            /** Run */
+            readonly run: string;
             /** Title */
             readonly title: string;
             /** Model */
@@ -1127,8 +1136,14 @@ export interface components {
         /**
          * AtlasQuery
          * @description The whole atlas.
+         *
+         *     Attributes:
+         *         run: the key of the run, as `library` gives it.
          */
-        readonly AtlasQuery: Record<string, never>;
+        readonly AtlasQuery: {
+            /** Run */
+            readonly run: string;
+        };
         /**
          * AtlasRow
          * @description One row of the run.
@@ -1137,7 +1152,8 @@ export interface components {
          *         row: its number in the run.
          *         name: of its file, below the folder of the data set.
          *         thumb: the photo, small, as a data URI; "" where it cannot be read.
-         *         map: of the deepest layer; None where there is none, or where on the photo it lies is not known.
+         *         map: of the deepest layer, at most 56 × 56 cells where they cover the input edge to edge; None where there is
+         *             none, or where on the photo it lies is not known.
          *         problem: why there is no photo, or no map.
          *         notes: what a reader must know of this row.
          */
@@ -2336,7 +2352,7 @@ export interface components {
          *     Attributes:
          *         own_targets: names of the person's own functions that can be explained.
          *         live: a network answers; False for a report, which has what was recorded.
-         *         atlas: a run of a data set is shown.
+         *         atlas: the key of the run of a data set that is shown; "" where there is none.
          *         python: a program holds the studio: it hears what is looked at, and opens results on the page.
          */
         readonly LibraryAnswer: {
@@ -2353,9 +2369,9 @@ export interface components {
             readonly live: boolean;
             /**
              * Atlas
-             * @default false
+             * @default
              */
-            readonly atlas: boolean;
+            readonly atlas: string;
             /**
              * Python
              * @default false
@@ -2531,6 +2547,8 @@ export interface components {
          * @description A selection: a bit for each point, the first in the lowest bit, base64.
          */
         readonly MeanQuery: {
+            /** Run */
+            readonly run: string;
             /** Points */
             readonly points: string;
         };
@@ -3278,6 +3296,8 @@ export interface components {
          * @description A row of the run.
          */
         readonly RowQuery: {
+            /** Run */
+            readonly run: string;
             /** Row */
             readonly row: number;
         };
@@ -3294,6 +3314,8 @@ export interface components {
          * @description Some rows, as a gallery shows them.
          */
         readonly RowsQuery: {
+            /** Run */
+            readonly run: string;
             /** Rows */
             readonly rows: readonly number[];
         };

@@ -79,7 +79,7 @@ class LibraryAnswer(Wire):
     Attributes:
         own_targets: names of the person's own functions that can be explained.
         live: a network answers; False for a report, which has what was recorded.
-        atlas: a run of a data set is shown.
+        atlas: the key of the run of a data set that is shown; "" where there is none.
         python: a program holds the studio: it hears what is looked at, and opens results on the page.
     """
 
@@ -89,5 +89,5 @@ class LibraryAnswer(Wire):
     colors: ColorTables
     own_targets: list[str]
     live: bool
-    atlas: bool = False
+    atlas: str = ""
     python: bool = False

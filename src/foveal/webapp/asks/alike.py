@@ -12,8 +12,8 @@ from foveal.attribution.channel_sums import channel_sums
 from foveal.attribution.prepare import prepare
 from foveal.errors import ModelError, ResultError, UnknownLayer
 from foveal.report.answers.wire import Wire
-from foveal.webapp.ask import Progress, Query, TargetQuery, ask
-from foveal.webapp.asks.atlas import Row
+from foveal.webapp.ask import Progress, TargetQuery, ask
+from foveal.webapp.asks.atlas import AtlasQuery, Row
 from foveal.webapp.asks.decision import DecisionQuery, explained
 from foveal.webapp.atlas import AtlasRow
 from foveal.webapp.atlas_places import nearest
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 MOST = 12
 
 
-class AlikeRowQuery(Query):
+class AlikeRowQuery(AtlasQuery):
     """Decisions like that of a row of the run."""
 
     row: Row
 
 
-class AlikeQuery(TargetQuery):
+class AlikeQuery(AtlasQuery, TargetQuery):
     """Decisions of the run like the one that the page shows."""
 
 
-class AlikeChannelQuery(Query):
+class AlikeChannelQuery(AtlasQuery):
     """Decisions of the run that one channel carries."""
 
     layer: str = Field(max_length=300)
@@ -65,7 +65,7 @@ class AlikeAnswer(Wire):
 @ask("alike_row", lasting=False)
 def alike_row(studio: Studio, query: AlikeRowQuery, progress: Progress) -> AlikeAnswer:
     """Compared with every other decision of the run."""
-    shown = studio.atlas_or_refuse()
+    shown = studio.atlas_or_refuse(query.run)
     (row,) = shown.checked([query.row])
     return _answer(shown, shown.reason_of_row(row, progress), row, progress)
 
@@ -73,13 +73,15 @@ def alike_row(studio: Studio, query: AlikeRowQuery, progress: Progress) -> Alike
 @ask("alike", lasting=False)
 def alike(studio: Studio, query: AlikeQuery, progress: Progress) -> AlikeAnswer:
     """The decision is explained as those of the run were."""
-    shown = studio.atlas_or_refuse()
+    shown = studio.atlas_or_refuse(query.run)
     if query.model != shown.model:
         raise ModelError(f"the run is of {shown.model}, and its decisions are compared with those of it: choose it")
     own = _own_row(studio, shown, query.photo)
     if shown.placed(progress).by == "contributions":
         return _answer(shown, _contributions(studio, query, shown.contributing), own, progress)
-    asked = DecisionQuery(**query.model_dump(), method=shown.run.record.settings["method"], layer=shown.layer)
+    asked = DecisionQuery(
+        **query.model_dump(exclude={"run"}), method=shown.run.record.settings["method"], layer=shown.layer
+    )
     map = explained(studio, asked, progress).maps[shown.layer][0]
     return _answer(shown, shown.reason_of_map(map, progress), own, progress)
 
@@ -87,7 +89,7 @@ def alike(studio: Studio, query: AlikeQuery, progress: Progress) -> AlikeAnswer:
 @ask("alike_channel", lasting=False)
 def alike_channel(studio: Studio, query: AlikeChannelQuery, progress: Progress) -> AlikeAnswer:
     """The decisions to which a channel contributes most, measured by the cosine with that channel alone."""
-    shown = studio.atlas_or_refuse()
+    shown = studio.atlas_or_refuse(query.run)
     there = shown.placed(progress)
     if there.by != "contributions" or query.layer != shown.contributing:
         has = f"those of {shown.contributing}" if there.by == "contributions" else "none"
@@ -130,5 +132,5 @@ def _own_row(studio: Studio, shown: Atlas, hash: str) -> int | None:
     origin = studio.photo(hash).origin
     if not isinstance(origin, str | Path):
         return None
-    path = Path(origin).absolute()
-    return next((row for row, uri in enumerate(shown.run["uri"]) if (shown.run.root / uri).absolute() == path), None)
+    path, root = str(Path(origin).absolute()), str(shown.run.root.absolute())
+    return next((row for row, uri in enumerate(shown.run["uri"]) if f"{root}/{uri}" == path), None)

@@ -72,13 +72,20 @@ class AtlasGroup(Wire):
 
 
 class AtlasQuery(Query):
-    """The whole atlas."""
+    """The whole atlas.
+
+    Attributes:
+        run: the key of the run, as `library` gives it.
+    """
+
+    run: str = Field(max_length=64)
 
 
 class AtlasAnswer(Wire):
     """Decisions as points.
 
     Attributes:
+        run: its key.
         title: what was asked of which network, of how many images.
         folder: of the run; whole, if the run has all of its rows.
         contributing: the layer whose channels' contributions the run has; "" where it has none.
@@ -90,6 +97,7 @@ class AtlasAnswer(Wire):
         failed: rows with an error, at most `MOST_FAILED`; `failures`, how many there are.
     """
 
+    run: str
     title: str
     model: str
     folder: str
@@ -110,7 +118,7 @@ class AtlasAnswer(Wire):
     notes: list[str]
 
 
-class RowsQuery(Query):
+class RowsQuery(AtlasQuery):
     """Some rows, as a gallery shows them."""
 
     rows: list[Row] = Field(max_length=MOST_ROWS)
@@ -122,7 +130,7 @@ class RowsAnswer(Wire):
     rows: list[AtlasRow]
 
 
-class MeanQuery(Query):
+class MeanQuery(AtlasQuery):
     """A selection: a bit for each point, the first in the lowest bit, base64."""
 
     points: str = Field(max_length=MOST_POINTS // 6 + 4, pattern=r"^[A-Za-z0-9+/]*={0,2}$")
@@ -142,7 +150,7 @@ class MeanAnswer(Wire):
     notes: list[str]
 
 
-class RowQuery(Query):
+class RowQuery(AtlasQuery):
     """A row of the run."""
 
     row: Row
@@ -158,13 +166,14 @@ class OpenedRow(Wire):
 @ask("atlas")
 def atlas(studio: Studio, query: AtlasQuery, progress: Progress) -> AtlasAnswer:
     """The run is read once, and its decisions placed once."""
-    shown = studio.atlas_or_refuse()
+    shown = studio.atlas_or_refuse(query.run)
     run, there = shown.run, shown.placed(progress)
     failed = np.flatnonzero([error is not None for error in run["error"]])
     numbers = {name: run[name][there.rows] for name in run.columns if run[name].dtype == np.float32}
     if there.typical is not None:
         numbers["typical"] = there.typical
     return AtlasAnswer(
+        run=shown.key,
         title=run.summary,
         model=shown.model,
         folder=str(run.folder),
@@ -189,13 +198,13 @@ def atlas(studio: Studio, query: AtlasQuery, progress: Progress) -> AtlasAnswer:
 @ask("atlas_rows", lasting=False)
 def rows(studio: Studio, query: RowsQuery, progress: Progress) -> RowsAnswer:
     """Each photo is read from its file when it is first shown."""
-    return RowsAnswer(rows=studio.atlas_or_refuse().rows(query.rows, progress))
+    return RowsAnswer(rows=studio.atlas_or_refuse(query.run).rows(query.rows, progress))
 
 
 @ask("atlas_mean")
 def mean(studio: Studio, query: MeanQuery, progress: Progress) -> MeanAnswer:
     """The maps are read from the run, a part at once."""
-    shown = studio.atlas_or_refuse()
+    shown = studio.atlas_or_refuse(query.run)
     run, layer = shown.run, shown.layer
     there = shown.placed(progress)
     selected = there.rows[_selected(query.points, len(there.rows))]
@@ -220,7 +229,7 @@ def mean(studio: Studio, query: MeanQuery, progress: Progress) -> MeanAnswer:
 @ask("atlas_open", lasting=False)
 def opened(studio: Studio, query: RowQuery, progress: Progress) -> OpenedRow:
     """The photo is read from its file, and becomes one of the studio's."""
-    address = row_address(studio, query.row)
+    address = row_address(studio, studio.atlas_or_refuse(query.run), query.row)
     hash = address.partition("photo=")[2].partition("&")[0]
     return OpenedRow(photo=photo_entry(studio.photo(hash)), address=address)
 

@@ -45,7 +45,7 @@ def library(studio: Studio, query: LibraryQuery, progress: Progress) -> LibraryA
         colors=color_tables(),
         own_targets=list(studio.targets),
         live=True,
-        atlas=studio.atlas is not None,
+        atlas=studio.atlas.key if studio.atlas else "",
         python=studio.openings is not None,
     )
 

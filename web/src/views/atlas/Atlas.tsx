@@ -4,6 +4,7 @@ import { NoteList } from "../../controls/NoteList";
 import { Waiting } from "../../controls/Waiting";
 import { useAnswer } from "../../state/answers";
 import { address, go } from "../../state/address";
+import { library } from "../../state/store";
 import type { AtlasAnswer } from "../../wire/types";
 import { choiceOf, pointsOf, statesOf } from "./choice";
 import { useAtlasCode } from "./code";
@@ -20,7 +21,7 @@ import { RowPanel } from "./RowPanel";
 import { Selection } from "./Selection";
 
 export function Atlas() {
-  const asked = useAnswer<AtlasAnswer>("atlas", {});
+  const asked = useAnswer<AtlasAnswer>("atlas", { run: library.value!.atlas });
   return (
     <div class="atlas">
       <div class="question">
@@ -28,7 +29,7 @@ export function Atlas() {
         {asked.answer && <p class="quiet">{asked.answer.title}</p>}
       </div>
       <Waiting asked={asked} what={asked.progress?.what} />
-      {asked.answer && <Whole data={dataOf(asked.answer)} />}
+      {asked.answer && !asked.waiting && <Whole data={dataOf(asked.answer)} />}
     </div>
   );
 }
@@ -108,7 +109,7 @@ function Failed({ data }: { data: AtlasData }) {
       <p class="answer">
         <b>{failures === 1 ? "One image was not explained." : `${failures.toLocaleString("en")} images were not explained.`}</b> {failed.length < failures && `The first ${failed.length} are shown.`}
       </p>
-      <Gallery rows={failed} method={method} label="Images that failed" open={row} onOpen={(one) => go({ row: String(one) })} />
+      <Gallery run={data.answer.run} rows={failed} method={method} label="Images that failed" open={row} onOpen={(one) => go({ row: String(one) })} />
     </section>
   );
 }

@@ -9,6 +9,7 @@ import { Thumb } from "./Thumb";
 const PAGE = 24;
 
 interface Props {
+  run: string;
   /** Rows of the run, in the order in which they are shown. */
   rows: readonly number[] | Int32Array;
   method: string;
@@ -18,13 +19,13 @@ interface Props {
   onOver?: (row: number | null) => void;
 }
 
-export function Gallery({ rows, method, label, open, onOpen, onOver }: Props) {
+export function Gallery({ run, rows, method, label, open, onOpen, onOver }: Props) {
   const [page, setPage] = useState(0);
   const pages = Math.max(1, Math.ceil(rows.length / PAGE));
   useEffect(() => setPage(0), [rows]);
   const shown = Math.min(page, pages - 1);
   const first = shown * PAGE;
-  const asked = useAnswer<AtlasRows>("atlas_rows", rows.length ? { rows: Array.from(rows.slice(first, first + PAGE)) } : null);
+  const asked = useAnswer<AtlasRows>("atlas_rows", rows.length ? { run, rows: Array.from(rows.slice(first, first + PAGE)) } : null);
   return (
     <section class="gallery" aria-label={label}>
       <Waiting asked={asked} what="Reading photos" />

@@ -15,7 +15,7 @@ export function Preview({ data, point }: { data: AtlasData; point: number }) {
     const timer = setTimeout(() => setRested(point), REST);
     return () => clearTimeout(timer);
   }, [point]);
-  const { answer } = useAnswer<AtlasRows>("atlas_rows", rested === point ? { rows: [data.rows[point]!] } : null);
+  const { answer } = useAnswer<AtlasRows>("atlas_rows", rested === point ? { run: data.answer.run, rows: [data.rows[point]!] } : null);
   const row = answer?.rows[0];
   return (
     <>

@@ -15,7 +15,7 @@ import { Thumb } from "./Thumb";
 const ELSEWHERE = ["decision", "tree", "parts", "methods", "channel"];
 
 export function RowPanel({ data, row }: { data: AtlasData; row: number }) {
-  const asked = useAnswer<AtlasRows>("atlas_rows", { rows: [row] });
+  const asked = useAnswer<AtlasRows>("atlas_rows", { run: data.answer.run, rows: [row] });
   const one = asked.answer?.rows[0];
   return (
     <section class="rowpanel" aria-label="Decision">
@@ -39,7 +39,7 @@ export function RowPanel({ data, row }: { data: AtlasData; row: number }) {
             </button>
           </div>
           {one.map && <Elsewhere row={row} />}
-          {one.map && <Others query={{ row }} ask="alike_row" onOpen={(next) => go({ row: String(next) })} />}
+          {one.map && <Others query={{ run: data.answer.run, row }} ask="alike_row" onOpen={(next) => go({ row: String(next) })} />}
         </>
       )}
     </section>

@@ -26,7 +26,7 @@ export function Selection({ data, choice, points, onOver }: Props) {
   const order = String(address.value.order ?? "");
   const rows = useMemo(() => ordered(data, points, order).map((point) => data.rows[point]!), [data, points, order]);
   const bits = useMemo(() => bitsOf(points, data.count), [points, data]);
-  const mean = useAnswer<MeanMap>("atlas_mean", points.length ? { points: bits } : null);
+  const mean = useAnswer<MeanMap>("atlas_mean", points.length ? { run: data.answer.run, points: bits } : null);
   const open = address.value.row === undefined ? null : Number(address.value.row);
   const method = data.answer.method;
   return (
@@ -52,7 +52,7 @@ export function Selection({ data, choice, points, onOver }: Props) {
               ))}
             </select>
           </label>
-          <Gallery rows={rows} method={method} label="Photos of the selection" open={open} onOpen={(row) => go({ row: String(row) })} onOver={onOver} />
+          <Gallery run={data.answer.run} rows={rows} method={method} label="Photos of the selection" open={open} onOpen={(row) => go({ row: String(row) })} onOver={onOver} />
           <NoteList notes={mean.answer?.notes ?? []} />
         </>
       )}

@@ -36,7 +36,7 @@ export function Page({ layer, channel }: { layer: string; channel: number }) {
       <div class="stacked">
         <Progressing of={photos} what="photos looked at" onPause={() => setPaused(!paused)} paused={paused} />
         {photos.answer && <Gallery photos={photos.answer} />}
-        {library.value!.atlas && <Others ask="alike_channel" query={{ layer, channel }} title="Others decided by this channel" onOpen={openRow} />}
+        {library.value!.atlas && <Others ask="alike_channel" query={{ run: library.value!.atlas, layer, channel }} title="Others decided by this channel" onOpen={openRow} />}
       </div>
       <div class="stacked">
         {photos.answer && known > 1 && (

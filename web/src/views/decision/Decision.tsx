@@ -123,7 +123,7 @@ export function Decision() {
         <Waiting asked={scored} />
         {plain && answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} hidden={hidden} noun={noun} />}
         {plain && answer && field && <WhatIf field={field} places={places} layer={answer.layers[layer]!} />}
-        {plain && answer && library.value?.atlas && <Others ask="alike" query={asking} onOpen={openRow} />}
+        {plain && answer && library.value?.atlas && <Others ask="alike" query={{ run: library.value.atlas, ...asking }} onOpen={openRow} />}
         {plain && field && scale && deletion.asked && <DeletionCurve asked={deletion} field={field} from={scale.from} noun={noun} />}
         {answer && field && (
           <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} stages={staged.answer} layer={answer.layers[layer]!} field={field} />
