@@ -152,7 +152,7 @@ class Measurements:
                     yield sealed.rows, self._kept(sealed, plan)
         finally:
             clear(self.parts)
-            if not self._numbers:  # nothing that the next run would have to look at
+            if not any(state_parts(self.parts)):  # nothing that the next run would have to look at
                 shutil.rmtree(self.parts, ignore_errors=True)
 
     def read(self) -> None:

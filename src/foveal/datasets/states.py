@@ -2,7 +2,8 @@
 
     part-1f0c9d2277aa01c2.pt     the pictures of a shard by name and label, and what became of each
 
-A part bears a digest of its content as its name, so that works that share a folder never replace each other's parts.
+A part bears a digest of its content as its name, and no two parts are alike, so that programs that share a folder never
+touch each other's parts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from foveal.datasets.parts import Row, Sealed
@@ -50,7 +52,7 @@ class StateLayout:
             ResultError: where it cannot be written.
         """
         kept = [[item.uri, item.label, dict(row.values), row.error] for item, row in zip(items, rows, strict=True)]
-        content = state_bytes({"rows": kept}, of)
+        content = state_bytes({"rows": kept, "part": token_hex(8)}, of)
         sealed = Sealed(shard, len(rows), sum(row.error is not None for row in rows), sha256(content).hexdigest())
         with unheard():
             write_bytes(state_path(folder, sealed), content, ResultError)
