@@ -23,7 +23,7 @@ from rich.console import Console
 
 import foveal
 from benchmarks.timing import spread
-from foveal.datasets.parts import Row, write_part
+from foveal.datasets.parts import Row
 from foveal.datasets.plan import Plan
 from foveal.models import load_model
 from foveal.runs import record
@@ -76,7 +76,7 @@ def large_run(folder: Path, count: int) -> foveal.Run:
             )
             for item, values in zip(items, each, strict=True)
         ]
-        write_part(out, shard, made.of, items, rows, made.layout)
+        made.layout.write(out, shard, made.of, items, rows)
     return foveal.Run.load(out)
 
 
