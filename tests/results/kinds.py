@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -33,6 +34,7 @@ from foveal.results.sanity import Checked, Sanity
 from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
 from foveal.results.tiled import TiledExplanation
 from foveal.results.tree import Tree
+from foveal.runs.reasons import ReasonGroup, Reasons
 from foveal.runs.result import Run
 from foveal.storage.fingerprint import fingerprint
 from tests.featurevis.networks import colored, small
@@ -167,6 +169,16 @@ def run() -> Run:
         (photo_files() / "broken.png").unlink()
 
 
+def reasons() -> Reasons:
+    rows = np.flatnonzero([error is None for error in run()["error"]])
+    places = np.random.default_rng(0).random((len(rows), 2)).astype(np.float32)
+    group = np.arange(len(rows)) % 2
+    tested = {"area": 0.2, "effect": 1.5, "chance": 0.5, "spread": 0.2, "beats": 0.9, "p": 0.04}
+    one = ReasonGroup("a", rows[group == 0], torch.rand(4, 4), (1, 0))
+    other = ReasonGroup("a", rows[group == 1], torch.rand(4, 4), (2,), odd=True, **tested)
+    return Reasons(run(), rows, places, group, places[:, 0], (one, other), notes=("few",))
+
+
 KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "explanation": (
         lambda: explanation(measured={"late": {"apart": [math.inf, math.nan]}}, score=torch.tensor([math.nan, 1.0])),
@@ -189,6 +201,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "audit": (audit, DeletionTests.load),
     "channels": (channels, ChannelExamples.load),
     "run": (run, Run.load),
+    "reasons": (reasons, Reasons.load),
 }
 
 
@@ -230,6 +243,9 @@ def known(result: Any) -> str:
         maps = [result.explained.maps(layer) for layer in result.layers]
         record = {name: value for name, value in vars(result.record).items() if name != "files"}
         return fingerprint(record=record, columns=columns, maps=maps, whole=result.whole, root=str(result.root))
+    if isinstance(result, Reasons):
+        inside = {name: value for name, value in vars(result).items() if name != "run"}
+        return fingerprint(run=known(result.run), **inside)
     if isinstance(result, Retrieval):  # what it works out when it is asked is not saved
         return fingerprint(**{one.name: getattr(result, one.name) for one in fields(result)})
     return fingerprint(result=result)

@@ -52,45 +52,45 @@ class DrawableReasons(Protocol):
     def groups(self) -> Sequence[DrawableGroup]: ...
 
 
-def groups_sheet(found: DrawableReasons, class_name: str, side: int) -> Image.Image:
+def groups_sheet(reasons: DrawableReasons, class_name: str, side: int) -> Image.Image:
     """A row a group, the flagged ones first."""
-    every = [group for group in found.groups if group.class_name == class_name]
+    every = [group for group in reasons.groups if group.class_name == class_name]
     groups = sorted(every, key=lambda group: not group.flagged)[:ROWS]
-    rows = [_row(found, group, side) for group in groups] or [[GridTile(heading="no decision was grouped")]]
+    rows = [_row(reasons, group, side) for group in groups] or [[GridTile(heading="no decision was grouped")]]
     headings = [f"{'Flagged: ' if group.flagged else ''}{group.summary}" for group in groups]
     whole = sum(map(len, every))
     more = f"{len(every) - ROWS} more groups are not shown. " if len(every) > ROWS else ""
     caption = (
         f"{more}Left: the mean of the group's maps (positive evidence, each map with the sum 1) on the mean of the "
-        f"images shown. Then its most typical images, each map with its own scale; layer {found.run.layers[-1]}."
+        f"images shown. Then its most typical images, each map with its own scale; layer {reasons.run.layers[-1]}."
     )
     title = f"{class_name}: {counted(whole, 'image')}, {counted(len(every), 'group')} by their reasons"
     return tile_grid(rows, side=side, title=title, caption=caption, headings=headings)
 
 
-def _row(found: DrawableReasons, group: DrawableGroup, side: int) -> list[GridTile]:
+def _row(reasons: DrawableReasons, group: DrawableGroup, side: int) -> list[GridTile]:
     """The mean map on the mean of the images, then the images."""
-    typical = dict(zip(found.rows.tolist(), found.typical.tolist(), strict=True))
+    typical = dict(zip(reasons.rows.tolist(), reasons.typical.tolist(), strict=True))
     chosen = sorted(group.rows.tolist(), key=lambda row: -typical[row])[:SHOWN]
-    photos = [_photo(found, row) for row in chosen]
-    tiles = [_tile(found, row, photo, side) for row, photo in zip(chosen, photos, strict=True)]
+    photos = [_photo(reasons, row) for row in chosen]
+    tiles = [_tile(reasons, row, photo, side) for row, photo in zip(chosen, photos, strict=True)]
     read = [photo for photo in photos if photo is not None]
     if not read:
         return [GridTile(heading="mean of the maps", detail="no photo can be read"), *tiles]
-    place = found.run.record.places.get(found.run.layers[-1])
+    place = reasons.run.record.places.get(reasons.run.layers[-1])
     mean = map_tile(_mean(read), values_of(group.mean_map), place, side=side)
     return [GridTile(mean, "mean of the maps", counted(len(group), "image")), *tiles]
 
 
-def _photo(found: DrawableReasons, row: int) -> Photo | None:
+def _photo(reasons: DrawableReasons, row: int) -> Photo | None:
     try:
-        return found.run.photo(row)
+        return reasons.run.photo(row)
     except (ImageError, ResultError):
         return None
 
 
-def _tile(found: DrawableReasons, row: int, photo: Photo | None, side: int) -> GridTile:
-    run = found.run
+def _tile(reasons: DrawableReasons, row: int, photo: Photo | None, side: int) -> GridTile:
+    run = reasons.run
     label, predicted = run.table["label"][row], run.table["predicted"][row]
     wrong = label is not None and predicted is not None and label != predicted
     name = str(run.table["uri"][row]).rpartition("/")[2]

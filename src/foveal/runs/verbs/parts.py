@@ -50,40 +50,40 @@ class PartsOfEach:
         return self._columns
 
     def _columns(self, context: Context) -> Columns:
-        found = parts(
+        ranked = parts(
             context.subject, context.batch, context.target,
             count=self.count, resolution=self.resolution, layer=self.layer,
         )  # fmt: skip
         numbers = {
-            **{f"share_part{k + 1}": column for k, column in enumerate(activity_shares(found).T.tolist())},
-            **{f"evidence_part{k + 1}": column for k, column in enumerate(found.evidence.T.tolist())},
-            "remainder": found.remainder.tolist(),
-            "offset": found.offset.tolist(),
-            "coverage": [found.coverage(i) for i in range(len(found))],
+            **{f"share_part{k + 1}": column for k, column in enumerate(activity_shares(ranked).T.tolist())},
+            **{f"evidence_part{k + 1}": column for k, column in enumerate(ranked.evidence.T.tolist())},
+            "remainder": ranked.remainder.tolist(),
+            "offset": ranked.offset.tolist(),
+            "coverage": [ranked.coverage(i) for i in range(len(ranked))],
         }
-        together = {*part_remarks(found)}
+        together = {*part_remarks(ranked)}
         return Columns(
-            _map_each(found),
+            _map_each(ranked),
             numbers,
-            remarks=[part_remarks(found[i]) for i in range(len(found))],
-            notes=tuple(note for note in general_notes(found) if note not in together),
+            remarks=[part_remarks(ranked[i]) for i in range(len(ranked))],
+            notes=tuple(note for note in general_notes(ranked) if note not in together),
         )
 
 
-def activity_shares(found: Parts) -> Float[Tensor, "n k"]:
+def activity_shares(ranked: Parts) -> Float[Tensor, "n k"]:
     """How much of the activity of each image is in each part, 0..1; what no part has is the rest to 1."""
-    n, shares = found.groups.norm.flatten(1), found.groups.shares[:, :-1].flatten(2)
+    n, shares = ranked.groups.norm.flatten(1), ranked.groups.shares[:, :-1].flatten(2)
     return (shares * n[:, None]).sum(2) / n.sum(1, keepdim=True).clamp(min=1e-30)
 
 
-def _map_each(found: Parts) -> Explanation:
+def _map_each(ranked: Parts) -> Explanation:
     """The parts as the maps of an explanation, from the last to the first, which is drawn."""
-    ranks = [*reversed(range(found.count))]
-    place = found.where.get(found.layer)
+    ranks = [*reversed(range(ranked.count))]
+    place = ranked.where.get(ranked.layer)
     return Explanation(
-        maps={f"part{k + 1}": found.groups.display[:, k].detach() for k in ranks},
+        maps={f"part{k + 1}": ranked.groups.display[:, k].detach() for k in ranks},
         where={f"part{k + 1}": place for k in ranks} if place else {},
-        photos=found.photos, score=found.score, probability=found.probability, target=found.target,
-        target_spec=found.target_spec, method=found.method, parameters=found.parameters, model=found.model,
-        versions=found.versions,
+        photos=ranked.photos, score=ranked.score, probability=ranked.probability, target=ranked.target,
+        target_spec=ranked.target_spec, method=ranked.method, parameters=ranked.parameters, model=ranked.model,
+        versions=ranked.versions,
     )  # fmt: skip
