@@ -115,14 +115,14 @@ def _contributions(studio: Studio, query: AlikeQuery, layer: str) -> NDArray[np.
 def _answer(shown: Atlas, reason: NDArray[np.float32], own: int | None, progress: Progress) -> AlikeAnswer:
     there = shown.placed(progress)
     points, likeness = nearest(there.reasons, reason, MOST + 1)
-    nearest = [(int(there.rows[point]), float(like)) for point, like in zip(points, likeness, strict=True)]
-    nearest = [(row, like) for row, like in nearest if row != own][:MOST]
+    others = [(int(there.rows[point]), float(like)) for point, like in zip(points, likeness, strict=True)]
+    others = [(row, like) for row, like in others if row != own][:MOST]
     return AlikeAnswer(
         by=there.by,
         layer=shown.layer if there.by == "maps" else shown.contributing,
         method=shown.run.record.settings["method"],
-        rows=shown.rows([row for row, _ in nearest], progress),
-        likeness=[like for _, like in nearest],
+        rows=shown.rows([row for row, _ in others], progress),
+        likeness=[like for _, like in others],
         of=len(there.rows),
     )
 
