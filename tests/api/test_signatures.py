@@ -45,7 +45,7 @@ def test_a_verb_takes_a_model_and_images_and_says_all_else_by_name(verb: str) ->
     kinds = [parameter.kind for parameter in given.values()]
     handed_on = inspect.Parameter.VAR_KEYWORD in kinds  # to the verb of a run, which refuses what it does not know
     assert inspect.Parameter.VAR_POSITIONAL not in kinds and handed_on == (verb == "run")
-    places = [name for name, p in given.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    places = [name for name, p in given.items() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     third = "target" if verb in TARGET else THIRD.get(verb)
     assert places[:3] == ["model", "images", *([third] if third else [])]
     assert len(places) <= (4 if verb == "episode" else 3)
