@@ -70,7 +70,7 @@ def ratio(place: Path, count: int = 96, repeats: int = 5) -> None:
 
 
 def memory(place: Path, count: int) -> None:
-    """The largest memory of a process that explains a fifth of the pictures, and of one that explains all."""
+    """How memory grows while a process explains so many pictures, and the largest it needs for all and for a fifth."""
     names = photos(place / "tiny", count, 16, "png")
     peaks = {}
     for part in (count // 5, count):
@@ -79,16 +79,25 @@ def memory(place: Path, count: int) -> None:
         listed.write_text("path\n" + "\n".join(names[:part]) + "\n")
         call = [sys.executable, "-m", "benchmarks.runs", "--explain", str(listed), "--out", str(out)]
         said = subprocess.run(call, check=True, capture_output=True, text=True).stdout
-        peaks[part] = float(said.split()[-1])
+        slope, peaks[part] = map(float, said.split()[-2:])
     (few, low), (many, high) = peaks.items()
-    print(f"memory: {low:.0f} MB after {few} pictures, {high:.0f} MB after {many}: "
+    print(f"memory while {many} pictures are explained: {slope:+.2f} MB for each 10,000 (less than 1)")
+    print(f"at most {low:.0f} MB for {few} pictures and {high:.0f} MB for {many}, listed and read back: "
           f"{1000 * (high - low) / (many - few):.2f} KB a picture")  # fmt: skip
 
 
 def explain_listed(listed: Path, out: Path) -> None:
-    """Explain them, and print the largest memory of this process in MB."""
-    foveal.run(classifier(4, 16), listed, out=out, batch=32)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    """Explain them, and print by how many MB memory grows with 10,000 pictures, after the first fifth, and its peak."""
+    seen: list[tuple[int, float]] = []
+
+    def look(what: str, done: int, total: int) -> None:
+        if done >= total / 5:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            seen.append((done, pages * resource.getpagesize() / 2**20))
+
+    foveal.run(classifier(4, 16), listed, out=out, batch=32, progress=look)
+    slope, _ = np.polyfit(*np.array(seen).T, 1)
+    print(10_000 * slope, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def sizes(place: Path, count: int = 50_000) -> None:

@@ -41,6 +41,7 @@ def lists(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, list[str], 
                 (" ".join((*path, name)), list(option.opts), option.multiple)
                 for option in inner.params
                 if option.name in ("method", "layer", "metric", "mode")
+                and (name, option.name) != ("run", "mode")  # which is one
             ]
     return found
 
