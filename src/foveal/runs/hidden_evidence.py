@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from foveal.models.model import Model
     from foveal.runs.result import Run
 
-HOLDS = 0.8
+HOLDS = 0.97
 """The share of the evidence that is hidden."""
-LEAST, MOST = 0.02, 0.9
+LEAST, MOST = 0.02, 0.99
 """The hidden area is no smaller and no larger a share of the image."""
 DONORS = 2
 BATCH = 8
