@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import foveal
 from foveal.models import Model
-from foveal.synthetic import demo_scenes
+from foveal.synthetic import demo_scenes, render
 from foveal.webapp.app import UNREADABLE
 from foveal.webapp.ask import ASKS
 from foveal.webapp.jobs import UNEXPECTED
+from foveal.webapp.opened import show_run
 from foveal.webapp.serve import serving
 from foveal.webapp.studio import Studio
 from tests.studio.asking import Client
@@ -48,12 +50,16 @@ NAMES = ("no numbers", "infinite", "huge", "of five channels")
 
 
 @pytest.fixture(scope="module")
-def awkward() -> Iterator[Client]:
-    """A studio of such networks, and of an embedding."""
+def awkward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A studio of such networks, and of an embedding; and a run of one of them."""
     preprocessing = foveal.Preprocessing.named("imagenet", 64)
     models = {name: Model(network(name), name, preprocessing, labels=("a", "b", "c"), task="classes") for name in NAMES}
     studio = Studio({**models, "embed": foveal.load_model("embed")})
     studio.add_scenes(demo_scenes()[:2])
+    folder = tmp_path_factory.mktemp("run")
+    for number, scene in enumerate(demo_scenes()[:3]):
+        Image.fromarray(render(scene)[0]).save(folder / f"{number}.png")
+    show_run(studio, foveal.run(models["huge"], folder, out=folder / "out", contributions=True))
     with serving(studio, port=0) as server:
         yield Client(server)
 
@@ -61,13 +67,15 @@ def awkward() -> Iterator[Client]:
 @pytest.mark.parametrize("model", [*NAMES, "embed"])
 @pytest.mark.parametrize("name", ASKS)
 def test_every_question_has_an_answer_or_a_sentence(awkward: Client, name: str, model: str) -> None:
-    first, second, *_ = (photo["hash"] for photo in awkward.answer("library")["photos"])
+    library = awkward.answer("library")
+    first, second, *_ = (photo["hash"] for photo in library["photos"])
     said = {
         "photo": first, "other": second, "query": first, "than": second, "photos": [first], "among": [second],
         "model": model, "methods": ["gradcam"], "cells": [{"method": "gradcam", "layer": "conv"}], "of": "",
         "at": "conv", "layer": "conv", "channel": 0, "scaled": [{"of": "", "scale": 0.0}], "seed": 1,
         "side": "query", "positions": [[0, 0]], "switch": {"layer": "conv", "channels": [0]},
         "edit": {"shape": SHAPE}, "shapes": [SHAPE], "format": "png",
+        "run": library["atlas"], "rows": [0, 1], "row": 0, "points": "Bw==",
         "now": {"address": "#/", "photo": first, "model": model},
         "asked": [{"name": "scores", "query": {"photo": first, "model": model}}],
     }  # fmt: skip
