@@ -18,6 +18,7 @@ from PIL import Image
 
 import foveal
 from foveal.errors import FovealError, ImageError, ResultError, TargetError
+from foveal.runs.table import class_rows
 from foveal.storage.lock import alone
 from foveal.targets import Labels
 from tests.runs.photos import LABELS, drawn, network, parts, ran
@@ -337,3 +338,10 @@ def test_a_killed_driver_changes_nothing(workers: int, photos: Path, tmp_path: P
     assert out.exists()
     run = ran(photos, out)
     assert len(run) == 20 and parts(out) == parts(tmp_path / "whole")
+
+
+def test_means_of_huge_numbers_are_theirs() -> None:
+    names = np.array(["a", "a"], object)
+    columns = {"label": names, "predicted": names, "error": np.array([None, None]), "score": np.float32([3e38, 3e38])}
+    (row,) = class_rows(columns, "label", ("score",))
+    assert row["score"] == pytest.approx(3e38)

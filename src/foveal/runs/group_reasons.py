@@ -155,7 +155,7 @@ def _grouped(
 
 def distinctive(brings: NDArray[np.float32], own: NDArray[np.bool_]) -> tuple[int, ...]:
     """The channels that contribute a larger share in some decisions than in the others, as few as make up the most."""
-    shares = brings / np.maximum(np.abs(brings).sum(1, keepdims=True), 1e-12)
+    shares = brings / np.maximum(np.abs(brings).sum(1, keepdims=True, dtype=np.float64), 1e-12)
     more = np.maximum(shares[own].mean(0) - shares[~own].mean(0), 0)
     order = np.argsort(-more, kind="stable")
     enough = int(np.searchsorted(np.cumsum(more[order]), SHARED * more.sum())) + 1

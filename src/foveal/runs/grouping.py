@@ -36,7 +36,7 @@ NEIGHBORS = 7
 
 def described(brings: Float[NDArray[Any], "n c"], maps: Float[NDArray[Any], "n h w"]) -> Points:
     """Decisions as points; both parts have the variance 1 in all, that of maps times the square of `SHAPE`."""
-    shares = brings / np.maximum(np.abs(brings).sum(1, keepdims=True), 1e-12)
+    shares = brings / np.maximum(np.abs(brings).sum(1, keepdims=True, dtype=np.float64), 1e-12)
     return np.concatenate([_unit(shares.astype(np.float64)), SHAPE * _unit(cell_shares(maps))], 1)
 
 

@@ -245,7 +245,11 @@ class Run(Result):
     def _means(self) -> list[str]:
         """The mean of each column of numbers; of some of them, where there are many."""
         known = {name: values[np.isfinite(values)] for name in self.record.numbers if len(values := self.table[name])}
-        means = [f"{name} {typeset(number(float(values.mean())))}" for name, values in known.items() if len(values)]
+        means = [
+            f"{name} {typeset(number(float(values.mean(dtype=np.float64))))}"
+            for name, values in known.items()
+            if len(values)
+        ]
         more = f" … and {len(means) - LISTED} more" if len(means) > LISTED else ""
         return [f"  mean: {', '.join(means[:LISTED])}{more}"] if means else []
 

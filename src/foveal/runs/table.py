@@ -154,4 +154,4 @@ def _columns(tables: Sequence[Any], layout: PartLayout) -> dict[str, NDArray[Any
 
 def _mean(values: NDArray[Any]) -> float:
     known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    return float(known.mean(dtype=np.float64)) if len(known) else float("nan")

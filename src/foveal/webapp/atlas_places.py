@@ -93,8 +93,9 @@ def _small_maps(run: Run, layer: str, cells: tuple[int, int]) -> Float32[NDArray
 
 def unit(values: Float32[NDArray[np.float32], "n d"]) -> Float32[NDArray[np.float32], "n d"]:
     """Rows of length 1; zero stays zero."""
-    length = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.asarray(np.divide(values, length, out=np.zeros_like(values), where=length > 0))
+    largest = np.abs(values).max(1, keepdims=True)  # whose square may be beyond single precision
+    scaled = np.divide(values, largest, out=np.zeros_like(values), where=largest > 0)
+    return scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1)
 
 
 def nearest(
