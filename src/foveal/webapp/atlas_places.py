@@ -95,7 +95,7 @@ def unit(values: Float32[NDArray[np.float32], "n d"]) -> Float32[NDArray[np.floa
     """Rows of length 1; zero stays zero."""
     largest = np.abs(values).max(1, keepdims=True)  # whose square may be beyond single precision
     scaled = np.divide(values, largest, out=np.zeros_like(values), where=largest > 0)
-    return scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1)
+    return np.asarray(scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1))
 
 
 def nearest(
