@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from foveal.datasets import processes
 from foveal.datasets.deaths import KILLED, culprit
 from foveal.datasets.parts import sealed_parts
 from foveal.datasets.plan import Plan
@@ -173,3 +174,19 @@ def mine_rows(plan: Plan) -> list[Any]:
 
     shard = replace(work(plan.root, plan.root.parent / "unused"), make=Make(Means()))
     return shard.rows(Means(), Task(0, plan.items(0)))
+
+
+@pytest.mark.timeout(60)
+def test_a_worker_that_is_killed_as_it_starts_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = processes._SPAWN.Process.start
+
+    def killed(process: Any) -> None:
+        start(process)
+        process.kill()
+        process.join()
+
+    monkeypatch.setattr(processes._SPAWN.Process, "start", killed)
+    worker = processes._started(bytes(2**22))  # more than a pipe holds
+    with pytest.raises(processes.WorkerEndedError):
+        worker.hear()
+    assert not worker.ready

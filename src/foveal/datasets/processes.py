@@ -207,10 +207,13 @@ def pickled(work: ShardWork) -> bytes:
 def _started(content: bytes) -> Worker:
     """A worker; it says when it has loaded what it needs."""
     ours, theirs = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_serve, args=(theirs, content), name="foveal-worker", daemon=True)
+    # The work is no argument: Python waits for ever for a process that is killed before it has read large ones.
+    process = _SPAWN.Process(target=_serve, args=(theirs,), name="foveal-worker", daemon=True)
     with _interrupts_blocked():
         process.start()
     theirs.close()
+    with suppress(OSError):  # it is dead: the answer will say so
+        ours.send_bytes(content)
     return Worker(process, ours)
 
 
@@ -227,14 +230,14 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection, content: bytes) -> None:
+def _serve(pipe: Connection) -> None:
     """What a worker does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.stdout = sys.stderr  # that of the driver is for results
     with suppress(EOFError, BrokenPipeError):
         try:
-            _work(pipe, unpickled(content))
+            _work(pipe, unpickled(pipe.recv_bytes()))
         except (EOFError, BrokenPipeError):  # the driver has ended
             raise
         except Exception as error:  # noqa: BLE001 - the driver raises it
