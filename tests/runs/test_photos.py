@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def test_members_of_tars_are_opened_again_also_where_they_were_moved(tmp_path: P
     assert (
         np.array_equal(why.photos[0].pixels, plain[4].photos[0].pixels) and why.photos[0].source == f"a.tar/{names[4]}"
     )
+    picture = run.picture(4)
+    assert isinstance(picture, io.BytesIO) and picture.read() == (photos / names[4]).read_bytes()
     there.rename(tmp_path / "moved")
     with pytest.raises(ImageError, match=r"Cannot read 'a\.tar/a/04\.png': No such file"):
         run[2]

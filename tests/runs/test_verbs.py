@@ -22,6 +22,8 @@ from foveal.runs.result import Run
 from foveal.runs.verbs import match as module
 from foveal.runs.verbs.verb import Columns, Verb
 from foveal.targets import Similar
+from foveal.webapp.opened import row_address, show_run
+from foveal.webapp.studio import Studio
 from tests.runs.photos import drawn, network, parts, ran
 
 METRICS = ["deletion", "insertion", "drop", "road"]
@@ -189,6 +191,21 @@ def test_parts_have_a_map_each_and_divide_the_score(photos: Path, tmp_path: Path
             few.append(i)
         assert ("slots found a part" in str(run["notes"][i])) == (i in few), "a note is of its own picture"
     assert 0 < len(few) < len(run) and any("does not use these parts" in note for note in run.notes)
+
+
+@pytest.mark.parametrize("verb", ["explain", "flow", "measure", "match", "parts"])
+def test_other_weights_are_refused_and_a_row_opens_in_the_studio(
+    verb: str, photos: Path, shelf: Path, tmp_path: Path
+) -> None:
+    options, model = options_of(verb, shelf), network()
+    run = foveal.run(model, photos, out=tmp_path / "run", **options)
+    studio = Studio({"tiny": model})
+    show_run(studio, run)
+    assert studio.atlas and row_address(studio, studio.atlas, 2).startswith("#/decision?")
+    with torch.no_grad():
+        next(model.module.parameters()).mul_(2)
+    with pytest.raises(ResultError, match="other weights"):
+        foveal.run(model, photos, out=tmp_path / "run", **options)
 
 
 @pytest.mark.parametrize("verb", ["explain", "flow", "measure", "match", "parts"])

@@ -105,8 +105,8 @@ class EvidenceTest:
         place = self.run.record.places.get(self.layer)
         for start in range(0, len(rows), BATCH):
             few = rows[start : start + BATCH]
-            paths = [str(self.run.root / self.run.table["uri"][row]) for row in few]
-            context = prepare(self.subject, paths, Class([class_number(self.run.table["target"][row]) for row in few]))
+            target = Class([class_number(self.run["target"][row]) for row in few])
+            context = prepare(self.subject, [self.run.picture(row) for row in few], target)
             sums = channel_sums(context, self.layer)
             assert sums.G is not None and sums.verdict is not None
             evidence = (sums.G * sums.A)[:, list(channels)].sum(1).detach().float().cpu()

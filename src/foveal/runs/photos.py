@@ -12,6 +12,7 @@ from foveal.errors import ResultError
 from foveal.images import Photo, Preprocessing, load_images
 
 if TYPE_CHECKING:
+    from foveal.datasets.inside import Picture
     from foveal.runs.record import RunManifest
 
 INSIDE = ("tar", "rows")
@@ -31,8 +32,6 @@ def read_photo(folder: Path, record: RunManifest, root: Path, item: Item, axes: 
     """
     from foveal.images.array_file import is_array_file, load_array_files
 
-    if record.source["kind"] in INSIDE:
-        item = _plan(folder, root, record.shard, record.plan).everything[item.id]
     path = root / item.uri
     if axes != 2 and is_array_file(path, axes):
         return load_array_files([path], axes).photos[0]
@@ -40,8 +39,20 @@ def read_photo(folder: Path, record: RunManifest, root: Path, item: Item, axes: 
         raise ResultError(
             f"Cannot lay the map on {str(path)!r}: a run does not keep preprocessing that is code; explain it again."
         )
+    picture = picture_of(folder, record, root, item)
+    return load_images(picture, Preprocessing.from_dict(record.preprocessing)).photos[0]
+
+
+def picture_of(folder: Path, record: RunManifest, root: Path, item: Item) -> Picture:
+    """The file of a row's picture, or its bytes where it is no file of its own.
+
+    Raises:
+        ImageError: where it is inside of a file that cannot be read.
+    """
+    if record.source["kind"] in INSIDE:
+        item = _plan(folder, root, record.shard, record.plan).everything[item.id]
     with picture_files(root) as files:
-        return load_images(files.get(item), Preprocessing.from_dict(record.preprocessing)).photos[0]
+        return files.get(item)
 
 
 @lru_cache(maxsize=1)

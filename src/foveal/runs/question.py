@@ -54,7 +54,7 @@ class RunQuestion:
         model = self.network.get()
         device = next((str(p.device) for p in model.module.parameters()), "cpu")
         kinds = dict.fromkeys(type(part) for part in model.module.modules())
-        return {
+        known = {
             "model": model.name,
             "weights": fingerprint(weights=model.module),
             "code": fingerprint(code=[getattr(kind, "forward", None) for kind in kinds]),
@@ -64,10 +64,12 @@ class RunQuestion:
             "target": OWN if self.own else fingerprint(target=self.target),
             "verb": self.verb.name,
             "method": self.verb.made_by(model),
-            **self.verb.settings(),
             "device": device,
             "versions": {**versions(), "foveal": __version__},
         }
+        own = self.verb.settings()
+        assert not known.keys() & own.keys(), "a setting of the verb has the name of one of the run"
+        return {**known, **own}
 
 
 def _preprocessing(known: Preprocessing | None) -> str | None:

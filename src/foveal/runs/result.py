@@ -22,7 +22,7 @@ from foveal.render.scale import number, typeset
 from foveal.results import Explanation
 from foveal.results.data_frame import data_frame
 from foveal.results.result import Result, check_kind, checked_index, finite
-from foveal.runs.photos import read_photo
+from foveal.runs.photos import picture_of, read_photo
 from foveal.runs.record import CONTRIBUTIONS, FORMAT, RunManifest, plain_content
 from foveal.runs.table import by_layer, class_rows, read_maps, read_table, read_vectors
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
+    from foveal.datasets.inside import Picture
     from foveal.storage.manifest import Saved
 
 LISTED = 8  # errors and notes that `str` tells
@@ -259,11 +260,20 @@ class Run(Result):
         Raises:
             ImageError: where it is not there, or cannot be read.
         """
+        axes = next((map.ndim for map in self.row_maps(i).values()), 2)
+        return read_photo(self.folder, self.record, self.root, self._item(i), axes)
+
+    def picture(self, i: int) -> Picture:
+        """The file of a row's picture as it lies now; its bytes, of a picture inside of a tar or a table.
+
+        Raises:
+            ImageError: where it is inside of a file that cannot be read.
+        """
+        return picture_of(self.folder, self.record, self.root, self._item(i))
+
+    def _item(self, i: int) -> Item:
         row = checked_index(i, len(self), "row")
-        item = Item(int(self.table["id"][row]), self.table["uri"][row])
-        maps = self.row_maps(row)
-        axes = next((map.ndim for map in maps.values()), 2)
-        return read_photo(self.folder, self.record, self.root, item, axes)
+        return Item(int(self.table["id"][row]), self.table["uri"][row])
 
     def row_maps(self, i: int) -> Mapping[str, Tensor]:
         """The maps of one row: layer → (h, w); none of a row with an error."""

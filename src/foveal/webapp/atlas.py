@@ -167,8 +167,7 @@ class Atlas:
     def _photo(self, row: int) -> tuple[Image.Image, Geometry | None]:
         """The photo, and where the network saw it; None where the run does not know how it was prepared."""
         if self.run.record.preprocessing is None:
-            path = self.run.root / self.run.table["uri"][row]
-            return Image.fromarray(photo_of(str(path), TO_LOOK_AT).pixels), None
+            return Image.fromarray(photo_of(self.run.picture(row), TO_LOOK_AT).pixels), None
         photo = self.run.photo(row)
         return Image.fromarray(photo.pixels), photo.geometry
 

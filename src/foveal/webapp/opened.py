@@ -85,11 +85,17 @@ def show_run(studio: Studio, shown: Run | Reasons) -> str:
 def row_address(studio: Studio, shown: Atlas, row: int) -> str:
     """The address of the decision of a row; its photo is read from its file, and becomes one of the studio's.
 
+    Of flows, parts and matches the page shows the decision as it shows any: it has no such map for one photo alone.
+
     Raises:
         FovealError: for a row with an error, and for a photo that cannot be read.
     """
     (row,) = shown.checked([row])
-    return _explanation(studio, replace(shown.run[row], model=shown.model), 0)
+    why, verb = replace(shown.run[row], model=shown.model), shown.run.record.settings["verb"]
+    if verb in ("explain", "measure"):
+        return _explanation(studio, why, 0)
+    photo, target = _photo(studio, why.photos[0]), "" if verb == "match" else _target(studio, why, 0)
+    return _address("decision", photo=photo.hash, model=_model(studio, why.model), target=target)
 
 
 def _explanation(studio: Studio, why: Explanation, i: int) -> str:

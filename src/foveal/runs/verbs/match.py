@@ -87,7 +87,7 @@ class MatchEach:
         return {
             "references": fingerprint(files=files),
             "metric": fingerprint(metric=find_metric(self.metric)),
-            "weights": self.weights,
+            "channel_weights": self.weights,
             "layer": one_layer(self.layer),
             "embedding": self.embedding,
         }
