@@ -24,11 +24,13 @@ import foveal
 from benchmarks.reasons_world import SHARES, SPECIES, cue_effects, cue_of, drawn, network, planted, written
 from foveal.models import Model
 from foveal.runs import grouping
-from foveal.runs.group_reasons import APART, GROUPS, MEMBERS, SMALL
+from foveal.runs.group_reasons import GROUPS
 from foveal.runs.reasons import Reasons
 from foveal.runs.result import Run
 
 USED = 0.05
+SMALL, MEMBERS, APART = 0.5, 4, 0.25
+"""What the published recipe flags: at most this share of a class, at least so many, with such a silhouette."""
 
 
 def main(out: Annotated[Path, typer.Option("-o")], seed: int = 1) -> None:

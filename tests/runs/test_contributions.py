@@ -37,6 +37,7 @@ def test_the_contributions_of_a_row_add_up_to_its_hirescam_map(photos: Path, tmp
     A = seen["A"]
     assert A.grad is not None
     assert np.allclose(brings[3], (A * A.grad).sum((0, 2, 3)).detach(), atol=1e-5)
+    assert np.allclose(run.contributions("max")[3], (A * A.grad).amax((0, 2, 3)).detach(), atol=1e-5)
 
 
 def test_16_bits_rows_and_copies(photos: Path, tmp_path: Path) -> None:
@@ -70,7 +71,9 @@ def test_a_run_without_contributions_says_so(photos: Path, tmp_path: Path) -> No
     broken = ran(photos, tmp_path / "broken", contributions=True)
     with pytest.raises(ResultError, match="1 row of 20 have no contributions"):
         broken.contributions()
-    assert len(broken.explained.contributions()) == 19
+    assert len(broken.explained.contributions()) == len(broken.explained.contributions("max")) == 19
+    with pytest.raises(ResultError, match="of='mean': give 'sum' or 'max'"):
+        broken.contributions("mean")
 
 
 def test_scores_alone_have_no_channels(photos: Path, tmp_path: Path) -> None:

@@ -61,8 +61,9 @@ def test_rows_of_signals_are_opened_again(tmp_path: Path) -> None:
     files = [tmp_path / f"{k}.npy" for k in range(3)]
     for file in files:
         np.save(file, np.random.default_rng(len(str(file))).normal(size=(1, 64)).astype(np.float32))
-    run = ran(files, tmp_path / "run", model=module, maps="float32")
-    why = foveal.explain(module, [str(file) for file in files])
+    run = ran(files, tmp_path / "run", model=module, method="hirescam", maps="float32", contributions=True)
+    assert np.allclose(run.contributions().sum(1), run.maps().sum(1), atol=1e-5)
+    why = foveal.explain(module, [str(file) for file in files], method="hirescam")
     for k in range(3):
         again = run[k]
         assert torch.allclose(again.map, why.map[k : k + 1], atol=1e-6) and again.where == why.where

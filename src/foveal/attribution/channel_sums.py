@@ -43,7 +43,12 @@ class ChannelSums:
     @property
     def brings(self) -> Float[Tensor, "n c"] | None:
         """Σ over positions of G ⊙ A: a channel's share of HiResCAM, whose sum over channels is that map's sum."""
-        return None if self.G is None else (self.G * self.A).sum((2, 3))
+        return None if self.G is None else (self.G * self.A).flatten(2).sum(2)
+
+    @property
+    def largest(self) -> Float[Tensor, "n c"] | None:
+        """The largest of G ⊙ A at any one position."""
+        return None if self.G is None else (self.G * self.A).flatten(2).max(2).values
 
 
 def channel_sums(context: Context, layer: str) -> ChannelSums:

@@ -91,7 +91,7 @@ class RunExplainer:
             notes = [*map_notes(alone), *photo_notes([why.photos[i]]), *(columns.remarks[i] if columns.remarks else ())]
             notes += [note for note in columns.notes if note not in self.question.notes]
             brings = columns.contributions
-            vectors = {CONTRIBUTIONS: brings.values[i]} if brings else {}
+            vectors = {name: brings.values[of][i] for of, name in CONTRIBUTIONS.items()} if brings else {}
             rows.append(Row(values, maps, tuple(notes), vectors=vectors))
         return rows
 

@@ -19,6 +19,7 @@ from foveal.models.model import Model, as_model
 from foveal.results.provenance import versions
 from foveal.runs import grouping as groups_of
 from foveal.runs.hidden_evidence import EvidenceTest, class_number
+from foveal.runs.minority import clear_minorities
 from foveal.runs.reasons import ReasonGroup, Reasons
 from foveal.runs.result import Run
 from foveal.storage.fingerprint import fingerprint
@@ -35,8 +36,6 @@ GROUPINGS = ("mixture", "spectral")
 FEWEST = 12
 """Decisions of a class that are grouped; fewer are one group."""
 GROUPS = 6
-SMALL, MEMBERS, APART = 0.5, 4, 0.25
-"""An odd group is at most this share of its class, has at least so many members, and such a silhouette."""
 SHARED = 0.5
 """The channels of a group make up this share of what is contributed more in it."""
 
@@ -58,9 +57,11 @@ def reasons(
 ) -> Reasons:
     """Group the decisions of each class by why they were made, and test small groups that lie apart.
 
-    Two decisions are alike where the same channels contribute in the same proportions, and evidence lies at the same
-    places. A group is odd if it is a minority and lies clearly apart from its class. In an odd group the evidence that
-    sets it apart is hidden; if that costs its images more than it costs others of the class, the group is flagged.
+    A group is odd if it is a minority of its class and lies clearly apart from the rest along a direction of what
+    channels contribute, over all positions and at the strongest one. Odd groups are looked for first. In the rest, two
+    decisions are alike where the same channels contribute in the same proportions, and evidence lies at the same
+    places. In an odd group the evidence that sets it apart is hidden; if that costs its images more than it costs
+    others of the class, the group is flagged.
 
         run = foveal.run("demo", "photos/", out="run/", contributions=True)
         found = foveal.reasons(run)
@@ -70,8 +71,8 @@ def reasons(
         run: made with `contributions=True`; rows with an error are left out.
         model: the network of the run, for the test; None loads it by the name that the run has.
         by: the column that classes are of: "predicted", "label" or "target".
-        grouping: "mixture": Gaussian, its components counted by the Bayesian information criterion; "spectral":
-            clusters of a spectral embedding, counted by its largest eigengap.
+        grouping: of what is not odd: "mixture": Gaussian, its components counted by the Bayesian information
+            criterion; "spectral": clusters of a spectral embedding, counted by its largest eigengap.
         effects: whether odd groups are tested; nothing is flagged otherwise.
         most: groups of a class, at most.
         pictures: images of a group, and of the rest of its class, that are tested at most; each takes three forward
@@ -97,11 +98,11 @@ def reasons(
     if not len(rows):
         raise ResultError(f"No decision can be grouped: no explained row of this run has a value in the column {by!r}.")
     chosen: Run = run[rows]
-    brings, maps = chosen.contributions(), chosen.maps().numpy()
+    brings, largest, maps = chosen.contributions(), chosen.contributions("max"), chosen.maps().numpy()
     if maps.ndim != 3:
         raise ResultError(f"Reasons are grouped for maps of images (h, w), and these are {maps.shape[1:]}.")
     notes: list[str] = []
-    classes = [_grouped(name, rows, chosen[by] == name, brings, maps, grouping, most, seed)
+    classes = [_grouped(name, rows, chosen[by] == name, brings, largest, maps, grouping, most, seed)
                for name in sorted(set(chosen[by]))]  # fmt: skip
     few = [entry.name for entry in classes if len(entry.rows) < FEWEST]
     if few:
@@ -131,26 +132,32 @@ class _GroupedClass:
 
 
 def _grouped(
-    name: str, rows: NDArray[np.intp], own: NDArray[np.bool_], brings: NDArray[np.float32], maps: NDArray[np.float32],
-    grouping: str, most: int, seed: int,
+    name: str, rows: NDArray[np.intp], own: NDArray[np.bool_], brings: NDArray[np.float32],
+    largest: NDArray[np.float32], maps: NDArray[np.float32], grouping: str, most: int, seed: int,
 ) -> _GroupedClass:  # fmt: skip
     """The decisions of one class, the largest group first."""
-    brings, maps, rows = brings[own], maps[own], rows[own]
+    brings, largest, maps, rows = brings[own], largest[own], maps[own], rows[own]
     points = groups_of.components(groups_of.described(brings, maps))
-    which, likelihood = groups_of.mixture(points, most=most if len(rows) >= FEWEST else 1, seed=seed)
-    if grouping == "spectral" and len(rows) >= FEWEST:
-        which = groups_of.spectral(points, most=most, seed=seed)
-    order = sorted(np.unique(which).tolist(), key=lambda k: -int((which == k).sum()))
-    groups = []
-    for k in order:
-        mine = which == k
-        alone = bool(mine.all())
-        small = MEMBERS <= mine.sum() <= SMALL * len(rows)
-        groups.append(ReasonGroup(
-            name, rows[mine], _mean_map(maps[mine]), () if alone else distinctive(brings, mine),
-            odd=bool(small and groups_of.apart(points, mine) >= APART),
-        ))  # fmt: skip
-    return _GroupedClass(name, rows, groups, _ranked(likelihood))
+    _, likelihood = groups_of.mixture(points, most=most if len(rows) >= FEWEST else 1, seed=seed)
+    odd, rest = clear_minorities(brings, largest, most=most - 1) if len(rows) >= FEWEST else ([], np.arange(len(rows)))
+    usual = np.zeros(len(rest), np.intp)
+    if len(rest) >= FEWEST:
+        left = points[rest]
+        room = most - len(odd)
+        usual = (
+            groups_of.spectral(left, most=room, seed=seed)
+            if grouping == "spectral"
+            else (groups_of.mixture(left, most=room, seed=seed)[0])
+        )
+    groups = [(members, True) for members in odd] + [(rest[usual == k], False) for k in np.unique(usual)]
+    groups.sort(key=lambda group: -len(group[0]))
+    return _GroupedClass(name, rows, [
+        ReasonGroup(
+            name, rows[members], _mean_map(maps[members]),
+            () if len(groups) == 1 else distinctive(brings, np.isin(np.arange(len(rows)), members)), odd=is_odd,
+        )
+        for members, is_odd in groups
+    ], _ranked(likelihood))  # fmt: skip
 
 
 def distinctive(brings: NDArray[np.float32], own: NDArray[np.bool_]) -> tuple[int, ...]:

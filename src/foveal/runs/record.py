@@ -27,11 +27,12 @@ from foveal.storage.folder import MANIFEST, digest_of, kind_of
 from foveal.storage.lock import alone
 from foveal.storage.manifest import Saved, load, manifest_bytes
 
-FORMAT = "foveal-run/1"
+FORMAT = "foveal-run/2"
 LOCK = ".foveal-lock-manifest"
 TEXTS = ("predicted", "target")
 """The columns of text that every run has."""
-CONTRIBUTIONS = "contributions"
+CONTRIBUTIONS = {"sum": "contributions", "max": "largest_contributions"}
+"""The columns of channel contributions: over all positions, and at the one where they are largest."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class RunManifest:
     @property
     def layout(self) -> PartLayout:
         """The columns of its parts."""
-        vectors = (CONTRIBUTIONS,) if self.contributions else ()
+        vectors = tuple(CONTRIBUTIONS.values()) if self.contributions else ()
         return PartLayout(self.texts, self.numbers, self.layers, self.bits, vectors)
 
     @property

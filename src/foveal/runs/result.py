@@ -143,19 +143,24 @@ class Run(Result):
             raise ResultError(f"The maps have {len(shapes)} sizes: take one row after the other.")
         return torch.stack([maps[layer] for maps in each])
 
-    def contributions(self) -> Float32[NDArray[np.float32], "n c"]:
+    def contributions(self, of: str = "sum") -> Float32[NDArray[np.float32], "n c"]:
         """What each channel of `record.contributions`, a layer, contributes to the score of each row.
 
-        Each is the sum over positions of gradient times activation, so that a row's sum is the sum of its hirescam map.
+        Args:
+            of: "sum" over positions of gradient times activation, so that a row's sum is the sum of its hirescam map;
+                "max" is the product at the one position where it is largest.
 
         Raises:
-            ResultError: where the run was made without them, or a row has none (`run.explained.contributions()`).
+            ResultError: where the run was made without them, a row has none (`run.explained.contributions()`), or for
+                another word.
         """
+        if of not in CONTRIBUTIONS:
+            raise ResultError(f"contributions cannot take of={of!r}: give 'sum' or 'max'")
         if self.record.contributions is None:
             raise ResultError(
                 "This run has no channel contributions: make it again with contributions=True, in a new folder."
             )
-        return read_vectors(self.folder, self.record, self.table["id"], CONTRIBUTIONS)
+        return read_vectors(self.folder, self.record, self.table["id"], CONTRIBUTIONS[of])
 
     def classes(self, by: str = "label") -> list[dict[str, Any]]:
         """How each class came out: pictures, errors, the share that is predicted right, the mean of every number.

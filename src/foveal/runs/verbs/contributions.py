@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,11 @@ class ChannelContributions:
 
     Attributes:
         layer: the deepest layer that is explained; the last stage where that is the input, whose channels mean little.
-        values: (n, c).
+        values: (n, c) each: "sum" over positions, and "max", at the position where it is largest.
     """
 
     layer: str
-    values: Float32[NDArray[np.float32], "n c"]
+    values: Mapping[str, Float32[NDArray[np.float32], "n c"]]
 
     @classmethod
     def of(cls, context: Context, why: Explanation) -> ChannelContributions:
@@ -39,6 +40,7 @@ class ChannelContributions:
                 "channel contributions need activations and gradients, and this network gives scores alone"
             )
         layer = context.layers(None)[-1] if why.layers[-1] == INPUT else why.layers[-1]
-        brings = channel_sums(context, layer).brings
-        assert brings is not None
-        return cls(layer, brings.detach().float().cpu().numpy())
+        sums = channel_sums(context, layer)
+        assert sums.brings is not None and sums.largest is not None
+        both = {"sum": sums.brings, "max": sums.largest}
+        return cls(layer, {of: values.detach().float().cpu().numpy() for of, values in both.items()})
