@@ -176,11 +176,11 @@ def test_an_interrupted_process_ends_with_130(bird: Path) -> None:
         "import signal, torch; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from foveal.cli import main; print('ready', flush=True); main()"
     )
-    words = ["explain", *["bird.png"] * 400, "-m", "demo", "--method", "rise", "-o", "out"]
+    words = ["explain", *["bird.png"] * 400, "-m", "demo", "--method", "smoothgrad", "-o", "out"]
     process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
     for _ in range(600):
-        if Path("out/bird/rise/manifest.json").exists():
+        if Path("out/bird/smoothgrad/manifest.json").exists():
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)

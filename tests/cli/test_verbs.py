@@ -41,12 +41,12 @@ def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_audit_is_the_verb_s(birds: Path) -> None:
-    done = run("audit", birds, "-m", "demo", "--method", "gradcam", "--method", "occlusion", "--draws", 4, "-o", "out")
+    done = run("audit", birds, "-m", "demo", "--method", "gradcam", "--method", "gradient", "--draws", 4, "-o", "out")
     assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() == "out/audit.json"
     rows = json.loads(Path("out/audit.json").read_text())
     assert [(Path(row["photo"]).name, row["method"]) for row in rows[:3]] == [
-        ("0.png", "gradcam"), ("0.png", "occlusion"), ("1.png", "gradcam"),
+        ("0.png", "gradcam"), ("0.png", "gradient"), ("1.png", "gradcam"),
     ]  # fmt: skip
     assert len(rows) == 12 and all(len(row["others"]) == 4 for row in rows)
     assert "0.png, gradcam: hiding what this map marks" in done.stderr
