@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 import torch
+import typer.testing
 
 from tests import real_networks
 
@@ -32,6 +34,9 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
 
+
+# The command line is made of its functions once, not for each of the thousand commands that are asked.
+typer.testing._get_command = cache(typer.testing._get_command)
 
 # The same examples each time, so that a red run means a change; `make fuzz` draws others.
 hypothesis.settings.register_profile("same", derandomize=True)
