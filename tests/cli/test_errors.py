@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from PIL import Image
 from typer.testing import CliRunner
 
 import foveal
@@ -33,7 +32,7 @@ from foveal.errors import (
     UnknownName,
     UnknownTarget,
 )
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 STATUS: dict[BaseException, int] = {
     UnknownLayer("x"): MISUSED, UnknownMethod("x"): MISUSED, UnknownModel("x"): MISUSED, UnknownTarget("x"): MISUSED,
@@ -46,7 +45,7 @@ STATUS: dict[BaseException, int] = {
 @pytest.fixture
 def bird(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(Split("classes", 20)[6].image).resize((64, 64)).save("bird.png")
+    drawn_bird(6).resize((64, 64)).save("bird.png")
     return tmp_path / "bird.png"
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import foveal
 from foveal.cli.app import app
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -27,16 +27,15 @@ def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Six drawn birds; in `support`, two of each of two species."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FOVEAL_CACHE", str(tmp_path / "cache"))
-    split = Split("classes", 200)
     for number in range(6):
         path = tmp_path / "birds" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
-        Image.fromarray(split[number].image).save(path)
+        drawn_bird(number, 200).save(path)
     for name, species in (("jay", 6), ("crow", 9)):
         for number in range(3):
             path = tmp_path / ("queries" if number == 2 else f"support/{name}") / f"{name}-{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(split[species + 20 * number].image).save(path)
+            drawn_bird(species + 20 * number, 200).save(path)
     return tmp_path / "birds"
 
 
