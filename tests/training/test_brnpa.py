@@ -106,7 +106,7 @@ def test_killed_and_started_again_ends_the_same(folder: Path, tmp_path: Path) ->
     write_settings(settings, tmp_path / "settings.toml")
 
     def run(out: str, kill_at: int) -> int:
-        return forked.code(KILLED, tmp_path / "settings.toml", tmp_path / out, kill_at).returncode
+        return forked.code(KILLED, tmp_path / "settings.toml", tmp_path / out, kill_at, timeout=200).returncode
 
     assert run("whole", -1) == 0
     assert run("broken", 2) == -signal.SIGKILL
