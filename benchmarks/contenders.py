@@ -5,10 +5,16 @@ shared and ask for gradients as freshly loaded ones do. The class to explain is 
 finding it. What a package keeps between calls it may keep; hooks go when the action ends, as in its documentation.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from foveal.models.extras import import_torchvision
+
+# Every peer imports torchvision, whose compiled part may not fit the torch that is installed.
+import_torchvision()
 
 import captum.attr
 import pytorch_grad_cam

@@ -36,7 +36,7 @@ class Machines:
     """A head without CPUs, and machines with some logical ones."""
 
     def __init__(self, machines: int = 2, cpus: int = 2) -> None:
-        self._name, self.raylets = secrets.token_hex(8), list[int]()
+        self._name, self.raylets, self._cpus = secrets.token_hex(8), list[int](), cpus
         self._place = tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
         root = Path(__file__).resolve().parents[1]
         self.environment = {
@@ -49,7 +49,7 @@ class Machines:
         )  # fmt: skip
         self.address, self.head = self._heard()
         for _ in range(machines):
-            self.add(cpus)
+            self.add()
 
     def __enter__(self) -> Machines:
         return self
@@ -62,10 +62,10 @@ class Machines:
                 os.kill(pid, signal.SIGKILL)
         self._place.cleanup()
 
-    def add(self, cpus: int = 2) -> int:
+    def add(self) -> int:
         """One machine more; the process that is its raylet."""
         assert self._host.stdin
-        print(cpus, file=self._host.stdin, flush=True)
+        print(self._cpus, file=self._host.stdin, flush=True)
         (pid,) = self._heard()
         self.raylets.append(pid)
         return pid

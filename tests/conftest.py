@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 import torch
+import typer.testing
 
 from tests import real_networks
 
@@ -22,6 +25,19 @@ if TYPE_CHECKING:
     NoTrace = Callable[[nn.Module], AbstractContextManager[None]]
 
 
+# Thousands of tests, and the libraries they import, are there to stay: the collector never looks through them.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """All tests are known."""
+    gc.freeze()
+    gc.enable()
+
+
+# The command line is made of its functions once, not for each of the thousand commands that are asked.
+typer.testing._get_command = cache(typer.testing._get_command)
+
 # The same examples each time, so that a red run means a change; `make fuzz` draws others.
 hypothesis.settings.register_profile("same", derandomize=True)
 hypothesis.settings.load_profile("default" if "FOVEAL_FUZZ" in os.environ else "same")
@@ -34,6 +50,16 @@ def data() -> Path:
     if folder is None:
         pytest.skip(f"no trained networks and photos in {real_networks.expected_folder()}: set FOVEAL_DATA")
     return folder
+
+
+@pytest.fixture
+def alive() -> Iterator[Callable[[], int]]:
+    """`alive()`: how many tensors the test has made that are still there; no collector runs meanwhile."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    yield lambda: sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+    gc.enable()
 
 
 @pytest.fixture

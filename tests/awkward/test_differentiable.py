@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,7 @@ from foveal.methods import METHODS
 from tests.networks import Tiny, awake, tiny
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import NoTrace
@@ -80,29 +80,24 @@ def test_the_maps_are_the_same(method: str, no_trace: NoTrace) -> None:
     assert attached.score is not None and not attached.score.requires_grad
 
 
-def test_a_loss_on_the_map_falls_and_nothing_piles_up() -> None:
+def test_a_loss_on_the_map_falls_and_nothing_piles_up(alive: Callable[[], int]) -> None:
     torch.manual_seed(0)
     model, x = tiny().train(), torch.randn(4, 3, 8, 8)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    losses, alive = [], []
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(50):
-            map = foveal.explain(model, x, 1, method="hirescam", differentiable=True).map
-            assert all(p.grad is None for p in model.parameters())
-            loss = (map[:, :2] ** 2).sum() / (map**2).sum()  # evidence is to leave the upper half
-            loss.backward()
-            assert model.conv1.weight.grad is not None
-            optimizer.step()
-            optimizer.zero_grad()
-            losses.append(float(loss.detach()))
-            del map, loss
-            alive.append(sum(issubclass(type(thing), Tensor) for thing in gc.get_objects()))
-    finally:
-        gc.enable()
+    losses, counts = [], []
+    for _ in range(50):
+        map = foveal.explain(model, x, 1, method="hirescam", differentiable=True).map
+        assert all(p.grad is None for p in model.parameters())
+        loss = (map[:, :2] ** 2).sum() / (map**2).sum()  # evidence is to leave the upper half
+        loss.backward()
+        assert model.conv1.weight.grad is not None
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+        del map, loss
+        counts.append(alive())
     assert losses[-1] < 0.5 * losses[0]
-    assert alive[-1] <= alive[2]
+    assert counts[-1] <= counts[2]
     assert model.training and not any(module._forward_hooks for module in model.modules())
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+
+from tests import forked
 
 ASKED = {
     "gradients": "foveal.compare(net, x, 1, methods=['gradcam', 'guidedbackprop', 'lrp-gamma'], layer='all')",
@@ -38,9 +37,7 @@ assert not loaded, loaded
 
 @pytest.mark.parametrize("kind", ASKED)
 def test_the_first_question_leaves_the_process_as_it_was(kind: str) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT.replace("{asked}", ASKED[kind])], capture_output=True, text=True, timeout=120
-    )
+    ran = forked.code(SCRIPT.replace("{asked}", ASKED[kind]))
     assert ran.returncode == 0, ran.stderr
 
 
@@ -69,7 +66,7 @@ print(*sorted(set(sys.modules) - before))
 
 
 def test_the_first_explanation_imports_what_it_needs() -> None:
-    ran = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, timeout=120)
+    ran = forked.code(IMPORTS)
     assert ran.returncode == 0, ran.stderr
     imported = ran.stdout.split()
     assert "foveal.methods.cam" in imported  # the list is that of a process that had imported nothing

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from torch import Tensor
 
 import foveal
 from foveal.methods import METHODS
@@ -24,20 +22,7 @@ KINDS = ("gradcam", "eigencam", "eigengradcam", "gradient", "guidedbackprop", "l
 """One of each way to a map that takes a forward and at most a backward: these are asked two hundred times."""
 
 
-@pytest.fixture
-def uncollected() -> Iterator[None]:
-    gc.freeze()  # what there was before is neither looked at nor counted
-    gc.disable()
-    yield
-    gc.enable()
-    gc.unfreeze()
-
-
-def alive() -> int:
-    return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
-
-
-def growth(question: Callable[[], object], times: int) -> int:
+def growth(question: Callable[[], object], times: int, alive: Callable[[], int]) -> int:
     """How many more tensors are alive after `times` questions than after the first ones."""
     for _ in range(2):
         question()
@@ -47,18 +32,21 @@ def growth(question: Callable[[], object], times: int) -> int:
     return alive() - before
 
 
-@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("method", QUICK)
-def test_two_hundred_explanations_leave_nothing_behind(method: str, no_trace: NoTrace) -> None:
+def test_two_hundred_explanations_leave_nothing_behind(
+    method: str, no_trace: NoTrace, alive: Callable[[], int]
+) -> None:
     model, x = tiny(), torch.randn(2, 3, 8, 8)
     with no_trace(model):
-        assert growth(lambda: foveal.explain(model, x, 1, method=method), 200 if method in KINDS else 10) <= 0
+        times = 200 if method in KINDS else 10
+        assert growth(lambda: foveal.explain(model, x, 1, method=method), times, alive) <= 0
 
 
-@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("layer", ["relu1", "input"])
 @pytest.mark.parametrize("method", SLOW)
-def test_methods_that_ask_again_leave_nothing_behind(method: str, layer: str | None, no_trace: NoTrace) -> None:
+def test_methods_that_ask_again_leave_nothing_behind(
+    method: str, layer: str | None, no_trace: NoTrace, alive: Callable[[], int]
+) -> None:
     model, x = tiny(), torch.randn(1, 3, 8, 8)
 
     def question() -> None:
@@ -68,10 +56,10 @@ def test_methods_that_ask_again_leave_nothing_behind(method: str, layer: str | N
             pytest.skip(f"{method} does not apply at {layer}")
 
     with no_trace(model):
-        assert growth(question, 3) <= 0
+        assert growth(question, 3, alive) <= 0
 
 
-@pytest.mark.usefixtures("uncollected")
+@pytest.mark.usefixtures("alive")
 @pytest.mark.parametrize("method", [*QUICK, *SLOW])
 def test_a_model_goes_with_its_last_name(method: str) -> None:
     """Nothing remembers a network that its owner has dropped."""

@@ -19,6 +19,7 @@ import foveal
 from foveal.cli import errors, explain_photo
 from foveal.cli.app import app
 from foveal.methods import METHODS
+from tests import forked
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -117,10 +118,7 @@ def test_shells_complete_commands_options_and_models(shell: str) -> None:
         }
         if ask == "complete" and shell == "bash":
             variables |= {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
-        done = subprocess.run(
-            [sys.executable, "-c", "from foveal.cli import main; main()"],
-            capture_output=True, text=True, timeout=60, env={**os.environ, **variables},
-        )  # fmt: skip
+        done = forked.code("from foveal.cli import main; main()", env={**os.environ, **variables})
         assert "AssertionError" not in done.stderr, done.stderr
         return done.stdout
 
@@ -257,7 +255,7 @@ def test_an_unexpected_error_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) 
 
 def test_traceback_may_stand_anywhere() -> None:
     code = "import sys; from foveal.cli import main; sys.argv[1:] = ['stages', 'nonsense', '--traceback']; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = forked.code(code)
     assert done.returncode == 1
     assert "Traceback" in done.stderr and "UnknownModel" in done.stderr
 

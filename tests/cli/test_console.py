@@ -11,13 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from foveal.cli import console
 from foveal.cli.app import app
 from foveal.errors import printable, printable_lines
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 NASTY = "[/x] [red]\x1b[2J\x9b31m\udcff 中 ‮"
 CODE = "import sys; from foveal.cli import main; main()"
@@ -26,7 +25,7 @@ CODE = "import sys; from foveal.cli import main; main()"
 @pytest.fixture
 def bird(tmp_path: Path) -> Path:
     path = tmp_path / os.fsdecode("blåmes [bold] \x1b[31m.png".encode("latin-1"))
-    Image.fromarray(Split("classes", 20)[6].image).save(path, "PNG")
+    drawn_bird(6).save(path, "PNG")
     (tmp_path / "labels.txt").write_text("\n".join(f"中文鸟 {n} \x1b]0;title\x07" for n in range(20)), "utf-8")
     return path
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from PIL import Image
 from typer.testing import CliRunner
 
 import foveal
@@ -33,7 +32,7 @@ from foveal.errors import (
     UnknownName,
     UnknownTarget,
 )
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 STATUS: dict[BaseException, int] = {
     UnknownLayer("x"): MISUSED, UnknownMethod("x"): MISUSED, UnknownModel("x"): MISUSED, UnknownTarget("x"): MISUSED,
@@ -46,7 +45,7 @@ STATUS: dict[BaseException, int] = {
 @pytest.fixture
 def bird(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(Split("classes", 20)[6].image).resize((64, 64)).save("bird.png")
+    drawn_bird(6).resize((64, 64)).save("bird.png")
     return tmp_path / "bird.png"
 
 
@@ -176,11 +175,11 @@ def test_an_interrupted_process_ends_with_130(bird: Path) -> None:
         "import signal, torch; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from foveal.cli import main; print('ready', flush=True); main()"
     )
-    words = ["explain", *["bird.png"] * 400, "-m", "demo", "--method", "rise", "-o", "out"]
+    words = ["explain", *["bird.png"] * 400, "-m", "demo", "--method", "smoothgrad", "-o", "out"]
     process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
     for _ in range(600):
-        if Path("out/bird/rise/manifest.json").exists():
+        if Path("out/bird/smoothgrad/manifest.json").exists():
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)

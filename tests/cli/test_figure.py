@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from foveal.cli.app import app
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -30,7 +30,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     paths = [folder / name / "bird.png" for name in ("a", "b")]
     for number, path in enumerate(paths):
         path.parent.mkdir()
-        Image.fromarray(Split("classes", 20)[6 + number].image).save(path)
+        drawn_bird(6 + number).save(path)
     return paths
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from typer.testing import CliRunner
 
 from foveal.cli import options
 from foveal.cli.app import app
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 NAMES = [
     "...png",
@@ -46,7 +45,7 @@ def test_odd_names_stay_inside(command: str, tmp_path: Path) -> None:
     place.mkdir()
     for number, name in enumerate(("...png", "a:b.png", "tree.png", b"a\xffb.png")):
         with open(os.path.join(os.fsencode(place), os.fsencode(name)), "wb") as file:  # noqa: PTH118, PTH123
-            Image.fromarray(Split("classes", 5)[number].image).save(file, "PNG")
+            drawn_bird(number, 5).save(file, "PNG")
     photos = sorted(str(path) for path in place.iterdir())
     done = CliRunner().invoke(app, [command, *photos, "-m", "demo", "-o", str(tmp_path / "deep" / "out")])
     assert done.exit_code == 0, done.stderr

@@ -24,7 +24,7 @@ from foveal.cli.unfinished import NAME
 from foveal.errors import ResultError
 from foveal.models import load
 from foveal.storage.run_record import RECORD, read_record
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 AWKWARD = 'a <b> & "c" #1 %20.png'
 
@@ -34,7 +34,7 @@ def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("birds").mkdir()
     for i, name in enumerate(("jay.png", AWKWARD)):
-        Image.fromarray(Split("classes", 20)[i].image).resize((64, 64)).save(Path("birds", name))
+        drawn_bird(i).resize((64, 64)).save(Path("birds", name))
     return Path("birds")
 
 

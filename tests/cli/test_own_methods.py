@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +12,7 @@ from typer.testing import CliRunner
 
 from foveal import METHODS
 from foveal.cli.app import app
+from tests import forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +43,8 @@ def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_own_method_in_a_process_of_its_own(photo: Path) -> None:
     words = ["explain", photo.name, "-m", "demo", "--method", "my.py:mine", "--method", "hirescam", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "foveal", *words], check=True, capture_output=True, cwd=photo.parent, timeout=300,
-        env=os.environ, encoding="utf-8",
-    )  # fmt: skip
+    done = forked.foveal(*words, cwd=photo.parent)
+    assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert [row["method"] for row in rows] == ["mine", "hirescam"]
     assert all((photo.parent / file).is_file() for row in rows for file in row["files"])

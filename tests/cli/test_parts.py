@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import foveal
 from foveal.cli.app import app
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def run(*arguments: object) -> Result:
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     path = tmp_path / "bird.png"
-    Image.fromarray(Split("classes", 20)[6].image).save(path)
+    drawn_bird(6).save(path)
     return path
 
 

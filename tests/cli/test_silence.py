@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests import forked
 
 COMMANDS = [
     ["explain", "noise.png", "--method", "gradcam", "--method", "smoothgrad"],
@@ -42,8 +42,12 @@ class Loud(nn.Module):
 def loud():
     print("built!")
     warnings.warn("deprecated", DeprecationWarning)
-    demo = foveal.load_model("demo")
-    return foveal.models.Model(Loud(demo.module), "loud", demo.preprocessing, demo.labels)
+    inner = nn.Sequential(
+        nn.Conv2d(3, 8, 5, 2, 2), nn.ReLU(), nn.Conv2d(8, 8, 5, 2, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(8, 4),
+    )
+    small = foveal.Preprocessing(size=(48, 48), mean=(0.5,) * 3, std=(0.25,) * 3)
+    return foveal.models.Model(Loud(inner.eval()), "loud", small, ["a", "b", "c", "d"])
 """
 
 
@@ -61,10 +65,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_commands_print_their_own_words_only(words: list[str], place: Path) -> None:
     model = ["net.py:loud"] if words[0] == "stages" else ["-m", "net.py:loud", "-o", f"out-{words[0]}"]
-    done = subprocess.run(
-        [sys.executable, "-c", "from foveal.cli import main; main()", *words, *model, "--json"], cwd=place,
-        capture_output=True, text=True, timeout=200, env={**os.environ, "FOVEAL_CACHE": str(place / "cache")},
-    )  # fmt: skip
+    known = {**os.environ, "FOVEAL_CACHE": str(place / "cache")}
+    done = forked.foveal(*words, *model, "--json", cwd=place, env=known)
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
     for foreign in ("Suspension", "Warning", "warn", "Traceback", "not for everybody", "site-packages"):

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 import foveal
 from foveal.cli.app import app
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -26,11 +25,10 @@ def run(*arguments: object) -> Result:
 def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A drawn bird, and two folders of two."""
     monkeypatch.chdir(tmp_path)
-    split = Split("classes", 200)
     for number, name in enumerate(["bird.png", "like/a.png", "like/b.png", "unlike/a.png", "unlike/b.png"]):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        Image.fromarray(split[number].image).save(path)
+        drawn_bird(number, 200).save(path)
     return tmp_path / "bird.png"
 
 

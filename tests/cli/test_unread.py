@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from foveal.cli.app import app
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -51,11 +50,11 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("shelf", "classes/one", "classes/two"):
         Path(folder).mkdir(parents=True)
         for name, number in (("a", 6), ("b", 9)):
-            Image.fromarray(Split("classes", 20)[number].image).resize((96, 96)).save(f"{folder}/{name}.png")
+            drawn_bird(number).resize((96, 96)).save(f"{folder}/{name}.png")
         Path(folder, "c.jpg").touch()
     Path("many").mkdir()
     for number in range(8):
-        Image.fromarray(Split("classes", 200)[6 + 3 * (number % 2) + 20 * number].image).save(f"many/{number}.png")
+        drawn_bird(6 + 3 * (number % 2) + 20 * number, 200).save(f"many/{number}.png")
     Path("many/c.jpg").touch()
     Path("many/d.png").write_bytes(b"")
     Path("shelf/d.png").write_bytes(Path("shelf/a.png").read_bytes()[:2000])

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import foveal
 from foveal.cli.app import app
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -27,26 +27,25 @@ def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Six drawn birds; in `support`, two of each of two species."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FOVEAL_CACHE", str(tmp_path / "cache"))
-    split = Split("classes", 200)
     for number in range(6):
         path = tmp_path / "birds" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
-        Image.fromarray(split[number].image).save(path)
+        drawn_bird(number, 200).save(path)
     for name, species in (("jay", 6), ("crow", 9)):
         for number in range(3):
             path = tmp_path / ("queries" if number == 2 else f"support/{name}") / f"{name}-{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(split[species + 20 * number].image).save(path)
+            drawn_bird(species + 20 * number, 200).save(path)
     return tmp_path / "birds"
 
 
 def test_audit_is_the_verb_s(birds: Path) -> None:
-    done = run("audit", birds, "-m", "demo", "--method", "gradcam", "--method", "occlusion", "--draws", 4, "-o", "out")
+    done = run("audit", birds, "-m", "demo", "--method", "gradcam", "--method", "gradient", "--draws", 4, "-o", "out")
     assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() == "out/audit.json"
     rows = json.loads(Path("out/audit.json").read_text())
     assert [(Path(row["photo"]).name, row["method"]) for row in rows[:3]] == [
-        ("0.png", "gradcam"), ("0.png", "occlusion"), ("1.png", "gradcam"),
+        ("0.png", "gradcam"), ("0.png", "gradient"), ("1.png", "gradcam"),
     ]  # fmt: skip
     assert len(rows) == 12 and all(len(row["others"]) == 4 for row in rows)
     assert "0.png, gradcam: hiding what this map marks" in done.stderr

@@ -43,8 +43,15 @@ def whole(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Machines]:
-    with Machines() as several:
+    with Machines(cpus=1) as several:
         yield several
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker on each machine, and one kill of a driver: what takes time here is that processes import torch."""
+    monkeypatch.setattr(kills, "WORKERS", dict.fromkeys(kills.WORKERS, 2))
+    monkeypatch.setitem(kills.KILLS, "driver", 1)
 
 
 def attempt(target: str, table: Path, out: Path, machines: Machines) -> Attempt:

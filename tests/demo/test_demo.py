@@ -75,12 +75,12 @@ def test_the_bars_of_the_drawn_world(model: foveal.Model, no_trace: NoTrace) -> 
     """On fresh scenes: species named, the deciding part has the largest effect, the best map points at it."""
     evidence = TruthMeasurements()
     with no_trace(model.module):
-        assert list(measure(model, evidence, scenes=120, intervened=20, seed=101))[-1] == 120
+        assert list(measure(model, evidence, scenes=60, intervened=12, seed=101))[-1] == 60
     assert np.mean(evidence.correct) >= 0.97
     assert np.mean(evidence.largest) >= 0.85
     assert max(np.mean(hits) for hits in evidence.hits.values()) >= 0.85
     assert np.mean(evidence.hits["random", ""]) < 0.4
-    assert all(len(hits) == 120 for hits in evidence.hits.values())
+    assert all(len(hits) == 60 for hits in evidence.hits.values())
 
 
 def test_true_effects_on_a_bundled_picture(model: foveal.Model) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from foveal.cli.app import app
 from foveal.errors import printable_lines
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 from tests.fuzz.mutation import draw, limit, mutations
 
 COUNT, SHARES = mutations(400), 10
@@ -171,7 +170,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for k, name in enumerate(
         ("a.png", "b.png", "shelf/a.png", "shelf/b.png", "classes/Jay/a.png", "classes/Crow/a.png")
     ):
-        Image.fromarray(Split("classes", 20)[k].image).resize((40, 36)).save(name)
+        drawn_bird(k).resize((40, 36)).save(name)
     Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     Path("labels.txt").write_text("\n".join(f"bird {k}" for k in range(20)))
     Path("net.py").write_text("def f():\n    raise SystemExit(3)\n")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests import forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,7 @@ except RuntimeError:
 
 
 def run(code: str) -> None:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
+    done = forked.code(code, warnings="error")
     assert done.returncode == 0, done.stderr
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from PIL import Image
 from typer.testing import CliRunner
 
 import foveal
 from foveal.cli.app import app
 from foveal.errors import ModelError
 from foveal.models.extras import import_timm
-from foveal.synthetic import Split
+from tests.birds import drawn_bird
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +75,7 @@ def test_what_is_no_task(task: object) -> None:
 
 @pytest.mark.parametrize("task", [None, "classes", "labels", "value", "embedding", "regression"])
 def test_the_command_line_takes_one(task: Task | None, tmp_path: Path) -> None:
-    Image.fromarray(Split("classes", 5)[0].image).save(tmp_path / "bird.png")
+    drawn_bird(0, 5).save(tmp_path / "bird.png")
     asked = ["explain", str(tmp_path / "bird.png"), "-m", "foveal.synthetic.network:DemoNet", "--target", "3", "--json"]
     asked += ["--preprocessing", "imagenet", "-o", str(tmp_path / "out"), *(["--task", task] if task else [])]
     done = CliRunner().invoke(app, asked)

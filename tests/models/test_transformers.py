@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ import foveal
 from foveal.errors import ModelError
 from foveal.models.extras import import_transformers
 from foveal.models.processor import as_preprocessing
+from tests import forked
 
 T: Any = pytest.importorskip("transformers") and import_transformers()
 
@@ -187,14 +186,11 @@ def test_without_a_network_the_hub_is_one_sentence_and_its_cache_serves(
         foveal.load_model(f"hf:{tmp_path}")
 
 
-def by_the_hub(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def by_the_hub(home: Path, *words: str) -> forked.Done:
     """The command line on a machine without a network, with this cache of the hub."""
     kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower() and "HF_" not in name}
     alone = {**kept, "HF_HOME": str(home), "HF_ENDPOINT": "https://hub.invalid"}
-    return subprocess.run(
-        [sys.executable, "-m", "foveal", *words], capture_output=True, text=True, timeout=120, env=alone,
-        encoding="utf-8",
-    )  # fmt: skip
+    return forked.foveal(*words, env=alone)
 
 
 def test_the_cache_of_the_hub_is_enough(tmp_path: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -16,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 import foveal
+from tests import forked
 
 NET = """
 import torch
@@ -58,12 +56,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
-    return subprocess.run(
-        [sys.executable, "-m", "foveal", *words], cwd=folder, env=environment, capture_output=True, text=True,
-        encoding="utf-8", timeout=60, check=False,
-    )  # fmt: skip
+def run(folder: Path, *words: str) -> forked.Done:
+    return forked.foveal(*words, cwd=folder)
 
 
 def texts(svg: Path) -> str:

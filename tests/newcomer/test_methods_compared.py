@@ -20,6 +20,7 @@ import foveal
 from foveal.images import load_images
 from foveal.metrics import EvaluationSettings
 from foveal.synthetic import CLASS_NAMES, Split
+from tests import forked
 from tests.recorded import answers
 
 SOURCE = Path(foveal.__file__).parents[1]
@@ -27,10 +28,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
 QUICK = ["--model", "demo", "--metrics", "deletion,drop", "--steps", "5"]
 
 
-def run(*words: str, at: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "foveal", *words], cwd=at, env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+def run(*words: str, at: Path, status: int = 0) -> forked.Done:
+    done = forked.foveal(*words, cwd=at)
     assert done.returncode == status, done.stderr
     return done
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from torch import Tensor
 import foveal
 from foveal.errors import FovealError, MethodError, ResultError
 from foveal.synthetic import demo_scenes, render
+from tests import forked
 from tests.recorded import answers
 
 OWN = """
@@ -43,9 +42,8 @@ def model() -> foveal.Model:
     return foveal.load_model("demo")
 
 
-def run(home: Path, line: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "foveal", *line.split()]
-    return subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=120)
+def run(home: Path, line: str) -> forked.Done:
+    return forked.foveal(*line.split(), cwd=home)
 
 
 def mine(A: Tensor, G: Tensor, *, power: int = 2) -> Tensor:

@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +16,14 @@ from torch.nn.functional import cosine_similarity
 
 import foveal
 from foveal.images import labeled_pictures
+from tests import forked
 
-ROOT = Path(__file__).parents[2]
 PEOPLE = range(63, 67)  # the query of 66 is matched to 63
 
 
 def run(*words: str, status: int = 0) -> tuple[str, str]:
     """Standard output and standard error of a command."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    done = subprocess.run(
-        [sys.executable, "-m", "foveal", *words], capture_output=True, text=True, env=environment, check=False
-    )
+    done = forked.foveal(*words, env={**os.environ, "COLUMNS": "200"})
     assert done.returncode == status, done.stderr
     return done.stdout, done.stderr
 

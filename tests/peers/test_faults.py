@@ -18,6 +18,8 @@ from tests.networks import Planted, Tiny, tiny
 from tests.peers.raw import captum_grad_cam, grad_cam, torch_cam
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conftest import NoTrace
 
 X = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(1))
@@ -61,26 +63,17 @@ def test_no_hook_outlives_a_call_with_or_without_a_block() -> None:
 
 @pytest.mark.parametrize("method", ["gradcam", "eigencam", "guidedbackprop", "lrp-zplus", "ablationcam"])
 def test_two_hundred_explanations_without_a_collector_keep_no_hook_and_no_tensor(
-    method: str, no_trace: NoTrace
+    method: str, no_trace: NoTrace, alive: Callable[[], int]
 ) -> None:
     model = tiny()
     foveal.explain(model, X, 0, method=method)
-    gc.collect()
-    gc.disable()
-    try:
-        with no_trace(model):
-            before = tensors()
-            for _ in range(200):
-                foveal.explain(model, X, 0, method=method)
-            after = tensors()
-    finally:
-        gc.enable()
+    with no_trace(model):
+        before = alive()
+        for _ in range(200):
+            foveal.explain(model, X, 0, method=method)
+        after = alive()
     assert hooks(model) == 0
     assert after <= before + 5
-
-
-def tensors() -> int:
-    return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
 
 
 class Twice(Tiny):

@@ -66,7 +66,7 @@ def violations(page: Page) -> list[str]:
     page.evaluate(AXE_SCRIPT)
     return [
         f"{rule['id']}: {rule['help']}: {', '.join(str(node['target']) for node in rule['nodes'][:5])}"
-        for rule in page.evaluate("axe.run()")["violations"]
+        for rule in page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]  # or it takes twice as long
     ]
 
 

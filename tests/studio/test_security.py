@@ -257,8 +257,9 @@ def deflated_bomb() -> bytes:
     head = plain[:start] + plain[start : start + 8] + struct.pack("<I", len(meta))
     at = meta.index(b"1.2.840.10008.1.2.1.99") - 2
     meta = meta[:at] + struct.pack("<H", 22) + meta[at + 2 :]
-    packed, zeros = zlib.compressobj(9, wbits=-15), bytes(2**24)
-    return head + meta + b"".join(packed.compress(zeros) for _ in range(256)) + packed.flush()
+    packed = zlib.compressobj(9, wbits=-15)
+    zeros = packed.compress(bytes(2**24)) + packed.flush(zlib.Z_FULL_FLUSH)  # after which the same may come again
+    return head + meta + zeros * 256 + packed.flush()
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'

@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from foveal.training.brnpa_network import build, loss_of, rate_at, teacher_of
 from foveal.training.datasets import cub, held_out, open_folder, tree
 from foveal.training.settings import Settings, SettingsError, changed, read_settings, usual, write_settings
 from foveal.training.train_step import TrainStep
+from tests import forked
 
 pytest.importorskip("lightning_fabric")
 
@@ -107,8 +106,7 @@ def test_killed_and_started_again_ends_the_same(folder: Path, tmp_path: Path) ->
     write_settings(settings, tmp_path / "settings.toml")
 
     def run(out: str, kill_at: int) -> int:
-        arguments = [sys.executable, "-c", KILLED, str(tmp_path / "settings.toml"), str(tmp_path / out), str(kill_at)]
-        return subprocess.run(arguments, check=False, env=os.environ, timeout=200).returncode
+        return forked.code(KILLED, tmp_path / "settings.toml", tmp_path / out, kill_at, timeout=200).returncode
 
     assert run("whole", -1) == 0
     assert run("broken", 2) == -signal.SIGKILL
