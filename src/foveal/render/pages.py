@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from foveal.render.direction import html_text
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _TELLING = re.compile("[<>&\u2028\u2029]")
 
 
+@cache
 def environment(package: str) -> jinja2.Environment:
     """Templates of a package; escapes what is not marked safe, refuses names it does not know.
 
