@@ -208,6 +208,16 @@ def test_other_weights_are_refused_and_a_row_opens_in_the_studio(
         foveal.run(model, photos, out=tmp_path / "run", **options)
 
 
+@pytest.mark.parametrize(
+    ("verb", "doing"), [("explain", "explaining"), ("flow", "following"), ("measure", "measuring"),
+                        ("match", "matching"), ("parts", "dividing")],
+)  # fmt: skip
+def test_progress_says_what_is_done(verb: str, doing: str, photos: Path, shelf: Path, tmp_path: Path) -> None:
+    heard = list[tuple[str, int, int]]()
+    ran(photos, tmp_path / "run", progress=lambda *told: heard.append(told), **options_of(verb, shelf))
+    assert {what for what, _, _ in heard} == {f"{doing} photos"} and heard[-1][1:] == (9, 9)
+
+
 @pytest.mark.parametrize("verb", ["explain", "flow", "measure", "match", "parts"])
 def test_every_verb_goes_on_fails_by_rows_and_draws_itself(
     verb: str, photos: Path, shelf: Path, tmp_path: Path
