@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -78,7 +80,7 @@ def reasons(
             passes and a backward pass.
         draws: random groups that an effect is compared with.
         seed: of grouping and draws.
-        progress: hears (what, done, total).
+        progress: hears (what, done, total), often enough to stop by raising.
         preprocessing: as in `foveal.explain`, where the run was made with one.
 
     Raises:
@@ -96,19 +98,23 @@ def reasons(
     )
     if not len(rows):
         raise ResultError(f"No decision can be grouped: no explained row of this run has a value in the column {by!r}.")
+    tell = progress or (lambda what, done, total: None)
+    tell("reading contributions", 0, len(rows))
     chosen: Run = run[rows]
     brings, maps = chosen.contributions(), chosen.maps().numpy()
     if maps.ndim != 3:
         raise ResultError(f"Reasons are grouped for maps of images (h, w), and these are {maps.shape[1:]}.")
     notes: list[str] = []
-    classes = [_grouped(name, rows, chosen[by] == name, brings, maps, grouping, most, seed)
-               for name in sorted(set(chosen[by]))]  # fmt: skip
+    names, classes = sorted(set(chosen[by])), list[_GroupedClass]()
+    for name in names:
+        tick = partial(tell, "grouping decisions", sum(len(entry.rows) for entry in classes), len(rows))
+        classes.append(_grouped(name, rows, chosen[by] == name, brings, maps, grouping, most, seed, tick))
     few = [entry.name for entry in classes if len(entry.rows) < FEWEST]
     if few:
         notes.append(f"{counted(len(few), 'class', 'classes')} with fewer than {FEWEST} decisions were not grouped")
     groups = [group for entry in classes for group in entry.groups]
     if effects and any(group.odd for group in groups):
-        groups = _tested(run, model, preprocessing, groups, pictures, draws, seed, notes, progress)
+        groups = _tested(run, model, preprocessing, groups, pictures, draws, seed, notes, tell)
     number = np.zeros(len(rows), np.intp)
     at = {int(row): i for i, row in enumerate(rows)}
     for k, group in enumerate(groups):
@@ -132,12 +138,12 @@ class _GroupedClass:
 
 def _grouped(
     name: str, rows: NDArray[np.intp], own: NDArray[np.bool_], brings: NDArray[np.float32], maps: NDArray[np.float32],
-    grouping: str, most: int, seed: int,
+    grouping: str, most: int, seed: int, tick: Callable[[], None],
 ) -> _GroupedClass:  # fmt: skip
     """The decisions of one class, the largest group first."""
     brings, maps, rows = brings[own], maps[own], rows[own]
     points = groups_of.components(groups_of.described(brings, maps))
-    which, likelihood = groups_of.mixture(points, most=most if len(rows) >= FEWEST else 1, seed=seed)
+    which, likelihood = groups_of.mixture(points, most=most if len(rows) >= FEWEST else 1, seed=seed, tick=tick)
     if grouping == "spectral" and len(rows) >= FEWEST:
         which = groups_of.spectral(points, most=most, seed=seed)
     order = sorted(np.unique(which).tolist(), key=lambda k: -int((which == k).sum()))
@@ -164,7 +170,7 @@ def distinctive(brings: NDArray[np.float32], own: NDArray[np.bool_]) -> tuple[in
 
 def _tested(
     run: Run, model: nn.Module | Model | str | None, preprocessing: Preprocessing | None, groups: list[ReasonGroup],
-    pictures: int, draws: int, seed: int, notes: list[str], progress: Progress | None,
+    pictures: int, draws: int, seed: int, notes: list[str], tell: Progress,
 ) -> list[ReasonGroup]:  # fmt: skip
     """The groups with what hiding their evidence does, corrected for their number."""
     odd = [k for k, group in enumerate(groups) if group.odd]
@@ -178,13 +184,11 @@ def _tested(
     test = EvidenceTest(_same_network(run, model, preprocessing), run, layer, pictures, draws, seed)
     outcomes = {}
     for done, k in enumerate(known):
-        if progress:
-            progress("testing groups", done, len(known))
+        tick = partial(tell, "testing groups", done, len(known))
         rest = [group.rows for i, group in enumerate(groups) if i != k and group.class_name == groups[k].class_name]
         others = np.concatenate(rest)
-        outcomes[k] = test(groups[k].rows, others, groups[k].channels)
-    if progress:
-        progress("testing groups", len(known), len(known))
+        outcomes[k] = test(groups[k].rows, others, groups[k].channels, tick)
+    tell("testing groups", len(known), len(known))
     p = holm({k: effect.p for k, effect in outcomes.items()})
     return [
         replace(group, **{**vars(outcomes[k]), "p": p[k]}) if k in outcomes else group for k, group in enumerate(groups)

@@ -282,7 +282,8 @@ def _new(start: Start, plan: Plan, source: Any, asked: Mapping[str, Any]) -> Run
         preprocessing=None if learned or model.preprocessing is None else model.preprocessing.to_dict(),
         source={"kind": source.kind, "said": source.said}, root=str(source.root),
         rows=len(plan), shard=plan.size, batch=asked["batch"], threads=asked["threads"], plan=plan.digest,
-        notes=columns.notes, contributions=columns.contributions.layer if columns.contributions else None,
+        notes=columns.notes, asked=dict(columns.asked),
+        contributions=columns.contributions.layer if columns.contributions else None,
     )  # fmt: skip
 
 
