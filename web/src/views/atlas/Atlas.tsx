@@ -25,7 +25,7 @@ export function Atlas() {
   return (
     <div class="atlas">
       <div class="question">
-        <h1>Which decisions share a reason?</h1>
+        <h1>Which decisions {asked.answer?.by === "maps" ? "have evidence in the same places" : "share a reason"}?</h1>
         {asked.answer && <p class="quiet">{asked.answer.title}</p>}
       </div>
       <Waiting asked={asked} what={asked.progress?.what} />

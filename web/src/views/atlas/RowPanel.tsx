@@ -11,6 +11,7 @@ import type { AtlasData } from "./data";
 import { openRow } from "./opening";
 import { Others } from "./Others";
 import { Thumb } from "./Thumb";
+import { sentenceOf } from "../../state/transport";
 
 const ELSEWHERE = ["decision", "tree", "parts", "match", "methods", "channel"];
 
@@ -75,7 +76,7 @@ function Elsewhere({ row, own }: { row: number; own: string }) {
   const [problem, setProblem] = useState("");
   const open = (view: string) => () => {
     setProblem("");
-    openRow(row, view).catch((error: unknown) => setProblem(error instanceof Error ? error.message : String(error)));
+    openRow(row, view).catch((error: unknown) => setProblem(sentenceOf(error)));
   };
   const there = views().filter((view) => ELSEWHERE.includes(view.name));
   there.sort((a, b) => Number(b.name === own) - Number(a.name === own));
