@@ -29,7 +29,7 @@ from foveal.models import load_model
 from foveal.runs import record
 from foveal.runs.record import CONTRIBUTIONS
 from foveal.synthetic import Split
-from foveal.webapp.opened import show_run
+from foveal.webapp.opened_run import show_run
 from foveal.webapp.serve import serving
 from foveal.webapp.studio import Studio
 

@@ -20,9 +20,11 @@ from foveal.cli import explain_photo
 from foveal.cli.app import app
 from foveal.cli.command import command
 from foveal.cli.options import OutputOptions
+from foveal.cli.output_folder import OutputFolder
 from foveal.cli.unfinished import NAME
 from foveal.errors import ResultError
 from foveal.models import load
+from foveal.storage.atomic import write_text
 from foveal.storage.run_record import RECORD, read_record
 from tests.birds import drawn_bird
 
@@ -223,6 +225,32 @@ def test_an_interruption_says_what_is_true(birds: Path, monkeypatch: pytest.Monk
     done = run("measure", birds, "-m", "demo")
     assert done.exit_code == 130
     assert done.stderr.endswith("nothing is done yet in out/measure; run the same command again to start over\n")
+
+
+@pytest.mark.parametrize(
+    ("kept", "written", "done", "said"),
+    [
+        ((), False, 0, "nothing is done yet in {}; run the same command again to start over"),
+        ((), True, 0, "what was written is in {}; the same command starts again from the first"),
+        ((), True, 2, "2 of 5 photos are done in {}; the same command starts again from the first"),
+        (("part-*",), False, 0, "nothing is done yet in {}; run the same command again to start over"),
+        (("*.txt",), True, 0, "run the same command again to continue from what is kept in {}"),
+        (("*.txt",), True, 2, "2 of 5 photos are done in {}; run the same command again to continue"),
+    ],
+)
+def test_an_interruption_promises_what_the_folder_keeps(
+    kept: tuple[str, ...], written: bool, done: int, said: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    work = OutputFolder(out, "explain", "foveal explain", {})
+    work.goes_on(*kept)
+    with work.filled():
+        if written:
+            out.mkdir()
+            write_text(out / "kept.txt", "a result")
+    if done:
+        work.done(done, 5)
+    assert work.interrupted() == "interrupted: " + said.format(out)
 
 
 def test_an_output_option_is_found_in_a_command() -> None:

@@ -155,3 +155,10 @@ def test_the_chance_of_an_effect_is_that_of_numbers_dealt_out_at_random() -> Non
     assert np.mean(np.array(same) <= 0.05) < 0.1 and 0.4 < np.mean(same) < 0.6
     assert permuted(np.array([3.0] * 6 + [0.0] * 24), 6, 199, random) == pytest.approx(1 / 200)
     assert [class_number(said) for said in ("jay (17)", "class 4", "jay", None)] == [17, 4, -1, -1]
+
+
+def test_a_class_with_a_single_decision_is_a_group_of_its_own(tmp_path: Path) -> None:
+    photos = drawn(tmp_path / "photos", 3)
+    found = foveal.reasons(ran(photos, tmp_path / "run", contributions=True), by="label", effects=False)
+    assert {group.class_name: len(group) for group in found.groups} == {"a": 2, "b": 1}
+    assert [float(rank) for rank in found.typical[found.rows == 2]] == [0.0] and "were not grouped" in str(found)

@@ -22,7 +22,7 @@ from foveal.runs.result import Run
 from foveal.runs.verbs import match as module
 from foveal.runs.verbs.verb import Columns, Verb
 from foveal.targets import Similar
-from foveal.webapp.opened import row_address, show_run
+from foveal.webapp.opened_run import row_address, show_run
 from foveal.webapp.studio import Studio
 from tests.runs.photos import drawn, network, parts, ran
 
@@ -201,11 +201,22 @@ def test_other_weights_are_refused_and_a_row_opens_in_the_studio(
     run = foveal.run(model, photos, out=tmp_path / "run", **options)
     studio = Studio({"tiny": model})
     show_run(studio, run)
-    assert studio.atlas and row_address(studio, studio.atlas, 2).startswith("#/decision?")
+    own = {"match": "match", "parts": "parts"}.get(verb, "decision")
+    assert studio.atlas and row_address(studio, studio.atlas, 2).startswith(f"#/{own}?")
     with torch.no_grad():
         next(model.module.parameters()).mul_(2)
     with pytest.raises(ResultError, match="other weights"):
         foveal.run(model, photos, out=tmp_path / "run", **options)
+
+
+@pytest.mark.parametrize(
+    ("verb", "doing"), [("explain", "explaining"), ("flow", "following"), ("measure", "measuring"),
+                        ("match", "matching"), ("parts", "dividing")],
+)  # fmt: skip
+def test_progress_says_what_is_done(verb: str, doing: str, photos: Path, shelf: Path, tmp_path: Path) -> None:
+    heard = list[tuple[str, int, int]]()
+    ran(photos, tmp_path / "run", progress=lambda *told: heard.append(told), **options_of(verb, shelf))
+    assert {what for what, _, _ in heard} == {f"{doing} photos"} and heard[-1][1:] == (9, 9)
 
 
 @pytest.mark.parametrize("verb", ["explain", "flow", "measure", "match", "parts"])

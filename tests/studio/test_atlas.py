@@ -21,7 +21,7 @@ from foveal.runs.reasons import ReasonGroup, Reasons
 from foveal.webapp import atlas_places
 from foveal.webapp.asks import alike
 from foveal.webapp.atlas import Atlas, _fine
-from foveal.webapp.opened import show_run
+from foveal.webapp.opened_run import show_run
 from foveal.webapp.serve import serving
 from foveal.webapp.studio import Studio
 from tests.runs.photos import drawn, network, ran

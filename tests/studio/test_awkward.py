@@ -15,7 +15,7 @@ from foveal.synthetic import demo_scenes, render
 from foveal.webapp.app import UNREADABLE
 from foveal.webapp.ask import ASKS
 from foveal.webapp.jobs import UNEXPECTED
-from foveal.webapp.opened import show_run
+from foveal.webapp.opened_run import show_run
 from foveal.webapp.serve import serving
 from foveal.webapp.studio import Studio
 from tests.studio.asking import Client

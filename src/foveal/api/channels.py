@@ -97,7 +97,7 @@ def channels(
     stages = {name: known[name] for name in names}
     arrays: Mapping[str, Tensor] | None = None
     notes: list[str] = []
-    home, of = _home(cache), ""
+    home, of = cache_folder(cache), ""
     if home:
         of = _fingerprint(subject, files, arguments, names, most)
         arrays = _kept(home / f"{of}.pt", of, notes)
@@ -145,7 +145,7 @@ def _fingerprint(subject: Model, files: Sequence[Path], arguments: Arguments, na
     )  # fmt: skip
 
 
-def _home(cache: Path | bool | None) -> Path | None:
+def cache_folder(cache: Path | bool | None = True) -> Path | None:
     """Where what was found is kept."""
     if cache is None or cache is False:
         return None

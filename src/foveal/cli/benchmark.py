@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from foveal.benchmark.index import Shot
     from foveal.results import Scores
 
+KEPT = "*.parts/*"
+"""The measurements of a folder, from which an interrupted command goes on."""
 ABOUT_PHOTOS = (
     "Faithfulness metrics, and agreement with the object where the index has boxes or masks. "
     "Made by foveal benchmark folder."
@@ -69,6 +71,7 @@ def synthetic(
     adds them: it measures only what is new.
     """
     options.one_format(json=output.json, latex=latex)
+    work.goes_on(KEPT)
     from foveal.benchmark.measurements import Measurements
     from foveal.benchmark.summary import markdown, page
     from foveal.benchmark.truth import DECISIONS, NETWORK, TRUTH, USUAL, in_order, made_with, spelled
@@ -86,7 +89,7 @@ def synthetic(
             log, decisions=chosen, methods=methods, count=count, seed=seed, setting=None, workers=workers,
             moved=lambda done: move("measuring images", done, total),
         ):  # fmt: skip
-            work.done(done, total, "images", resumes=True)
+            work.done(done, total, "images")
     log.read()
     subjects, first = in_order(log.subjects), spelled(methods)
     parts = [
@@ -154,6 +157,7 @@ def folder(
     A photo, mask or target that cannot be used is named at the end, and the exit status is 1.
     """
     options.one_format(json=output.json, latex=latex)
+    work.goes_on(KEPT)
     network = source.load()
     from foveal.benchmark.folder import folder as measured
     from foveal.benchmark.folder import made_with, shots, subjects
@@ -190,7 +194,7 @@ def folder(
             log, Network(source.network, network), asked, methods=methods, steps=steps, predicted=predicted,
             failures=failed, workers=workers, moved=lambda done: move("measuring photos", done, len(asked)),
         ):  # fmt: skip
-            work.done(done, len(asked), resumes=True)
+            work.done(done, len(asked))
     faults = [failed[shot.name] for shot in listed if shot.name in failed]
     if len(faults) == len(listed):
         none = f"None of {len(listed)} photos" if len(listed) > 1 else "The photo"

@@ -11,6 +11,7 @@ from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.contact_sheet import contact_sheet
+from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file, write_text
 
@@ -37,6 +38,7 @@ def channels(
     workers: options.Workers = 0,
     *,
     output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """What each channel responds to: the images where it is strongest, cropped to the receptive field.
 
@@ -51,14 +53,17 @@ def channels(
     ~/.cache/foveal). Prints the paths of the strips.
     """
     network = source.load()
+    from foveal.api.channels import cache_folder
     from foveal.api.channels import channels as looked_through
     from foveal.images import pictures_in
 
+    work.goes_on("*.parts/*", folder=cache_folder())
     with pictures(network, json=output.json) as read, progress("reading images") as move:
         files = read.readable(pictures_in(photos))
         result = looked_through(
             network, files, layer=options.layer_spec(layer), most=most, workers=workers, progress=move
         )
+        work.goes_on("*.pt", folder=cache_folder())
         drawn = {name: channel or _strongest(result, name, count) for name in result.stages}
         strips = [path for name, numbers in drawn.items() for path in _drawn(result, name, numbers, output.out)]
         stages = {name: [_examples(result, name, k) for k in range(len(result.values[name]))] for name in result.stages}

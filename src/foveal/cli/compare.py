@@ -15,6 +15,7 @@ from foveal.cli.lists import repeatable
 from foveal.cli.measured_photos import MeasuredPhotos, counted, measured_photo, save_tables
 from foveal.cli.output_folder import EVERY, OutputFolder
 from foveal.cli.pictures import pictures
+from foveal.cli.unfinished import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,6 +69,7 @@ def compare(
     """
     options.one_format(json=output.json, latex=latex)
     drawing.check()
+    work.goes_on(KEPT)
     network = source.load()
     from foveal.images import pictures_in
     from foveal.metrics.metric import find_metrics

@@ -45,8 +45,9 @@ def exit_status(interruption: Callable[[], str] = lambda: "interrupted") -> Iter
     """
     try:
         yield
-    except KeyboardInterrupt:
-        _end(interruption)
+    except KeyboardInterrupt as stop:
+        said = as_options(str(stop))  # by a verb that knows what it leaves
+        _end(lambda: said or interruption())
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
         raise
     except Exception as error:

@@ -15,7 +15,7 @@ from foveal.cli.figure import Figure
 from foveal.cli.lists import repeatable
 from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import Pictures, pictures
-from foveal.cli.unfinished import UnfinishedRun, fingerprints
+from foveal.cli.unfinished import KEPT, UnfinishedRun, fingerprints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -125,6 +125,8 @@ def explain(
     from foveal.cli.explain_photo import PhotoRequest, explain_photo
 
     drawing.check()
+    repeats = again or drawing.figure is not None
+    work.goes_on(*([] if repeats else [KEPT]))
     network = source.load()
     request = PhotoRequest(
         network,
@@ -142,7 +144,7 @@ def explain(
     figure = Figure(drawing)
     rows: dict[int, list[dict[str, Any]]] = {}
     files, places = options.folders(photos, output.out)
-    earlier = UnfinishedRun(output.out, again=again or drawing.figure is not None)
+    earlier = UnfinishedRun(output.out, again=repeats)
     marks = fingerprints(files, network, work.settings, places)
     with (
         pictures(network, json=output.json) as read,
@@ -153,7 +155,7 @@ def explain(
         if rows:
             info(f"note: {len(rows)} of {len(files)} photos were done before the interruption (--again repeats them)")
         left = [i for i in range(len(files)) if i not in rows]
-        work.done(len(rows), len(files), resumes=True)
+        work.done(len(rows), len(files))
         for number, batch in read.one_by_one([files[i] for i in left]):
             i = left[number]
             answer = explain_photo(request, files[i], batch, places[i], move)
@@ -161,7 +163,7 @@ def explain(
             figure.add(answer.explanations)
             earlier.add(marks[i], rows[i])
             move("explaining photos", len(files) - len(left) + number + 1, len(files), files[i].name)
-            work.done(len(rows), len(files), resumes=True)
+            work.done(len(rows), len(files))
         if rows and (saved := figure.save()):
             rows[min(rows)][0]["files"].insert(0, str(saved))
     earlier.end()

@@ -12,6 +12,7 @@ from foveal.cli.console import info, print_json, print_lines, print_text, progre
 from foveal.cli.measured_photos import MeasuredPhotos, counted, measured_photo, save_tables
 from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
+from foveal.cli.unfinished import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,7 @@ def measure(
     that are left. To add methods later, or for boxes of objects, see `foveal benchmark folder`.
     """
     options.one_format(json=output.json, latex=latex)
+    work.goes_on(KEPT)
     network = source.load()
     from foveal.api.audit import audit as audited
     from foveal.api.map_sources import explained

@@ -46,13 +46,13 @@ class MeasuredPhotos:
                 self.parts[i], self.extras[i] = _scores(kept[0]["scores"]), kept[0]["extra"]
         if self.parts:
             info(f"note: {len(self.parts)} of {len(files)} photos were measured before the interruption")
-        work.done(len(self.parts), len(files), resumes=True)
+        work.done(len(self.parts), len(files))
 
     def add(self, i: int, scores: Scores, extra: Any = None) -> None:
         """Photo i is done: its numbers are kept, and scores.csv is written with all that are done."""
         self.parts[i], self.extras[i] = scores, extra
         self._earlier.add(self._marks[i], [{"files": [], "scores": asdict(scores), "extra": extra}])
-        self._work.done(len(self.parts), len(self._files), resumes=True)
+        self._work.done(len(self.parts), len(self._files))
         self.scores().save(self._work.path)
 
     def scores(self) -> Scores:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from foveal.storage.run_record import RunRecord
 
 OTHER = "choose another folder with --out"
-KINDS = {"measure": "scores", "compare": "scores", "match": "match", "episode": "episode", "run": "run"}
+KINDS = {"measure": "scores", "compare": "scores", "match": "match", "episode": "episode", "run": "run",
+         "reasons": "reasons"}  # fmt: skip
 """Commands that save a result in the folder itself, and the kind of it."""
 EVERY = 15.0
 """Seconds after which the page shows what was written since."""
@@ -42,7 +43,8 @@ class OutputFolder:
         self._messages: list[str] = []
         self._written = -EVERY
         self._earlier: RunRecord | None = None
-        self._done: tuple[int, int, str, bool] | None = None
+        self._done = (0, 0, "photos")
+        self._kept: tuple[Path, tuple[str, ...]] = (path, ())
 
     @property
     def page(self) -> Path:
@@ -93,19 +95,25 @@ class OutputFolder:
             finally:
                 self._finish(finished=finished)
 
-    def done(self, count: int, total: int, what: str = "photos", *, resumes: bool = False) -> None:
-        """So many of so many are saved; `resumes` says that the same command goes on from there."""
-        self._done = (count, total, what, resumes)
+    def done(self, count: int, total: int, what: str = "photos") -> None:
+        """So many of so many are saved."""
+        self._done = (count, total, what)
+
+    def goes_on(self, *kept: str, folder: Path | None = None) -> None:
+        """After an interruption the same command goes on from files of such names, here or in another folder."""
+        self._kept = (folder or self.path, kept)
 
     def interrupted(self) -> str:
         """What an interruption leaves, and how to go on."""
-        count, total, what, resumes = self._done or (0, 0, "", False)
-        if not count:
+        (count, total, what), (folder, kept) = self._done, self._kept
+        goes_on = any(True for pattern in kept for _ in folder.glob(pattern))
+        if goes_on and not count:
+            return f"interrupted: run the same command again to continue from what is kept in {folder}"
+        if not (count or self._files):
             return f"interrupted: nothing is done yet in {self.path}; run the same command again to start over"
-        goes_on = (
-            "run the same command again to continue" if resumes else "the same command starts again from the first"
-        )
-        return f"interrupted: {count} of {total} {what} are done in {self.path}; {goes_on}"
+        done = f"{count} of {total} {what} are done" if count else "what was written is"
+        then = "run the same command again to continue" if goes_on else "the same command starts again from the first"
+        return f"interrupted: {done} in {self.path}; {then}"
 
     def show(self, *, open: bool) -> None:
         """The last line for people: where the page is. Opens it in a browser, too, if there is one."""

@@ -86,8 +86,9 @@ def run(
     """
     from foveal.models.network import Network
     from foveal.runs.question import OWN, RunQuestion
-    from foveal.runs.run import explained
+    from foveal.runs.run import doing, explained
 
+    work.goes_on("part-*.parquet")
     number = _part(part)
     verb = asks.find()
     own = question.target == OWN
@@ -95,15 +96,10 @@ def run(
     target = None if own else question.resolve(network)
     asked = RunQuestion(Network(source.network, network), verb, target, own=own)
     given = [str(photo) for photo in photos]
-    with progress("explaining photos") as move:
-
-        def moved(what: str, done: int, total: int) -> None:
-            move(what, done, total)
-            work.done(done, total, resumes=True)
-
+    with progress(doing(verb)) as move:
         result = explained(
             asked, given[0] if len(given) == 1 else given, output.out, workers=workers, ray=ray, threads=threads,
-            batch=batch, part=number, bits="float32" if float32 else "float16", progress=moved,
+            batch=batch, part=number, bits="float32" if float32 else "float16", progress=move,
         )  # fmt: skip
     sheets = _drawn(result, output.out)
     info(str(result))

@@ -20,94 +20,55 @@ VERBS = ("explain", "flow", "measure", "match", "parts")
 PANEL = "What is asked"
 
 
+def asked(flags: str, help: str, **details: Any) -> Any:
+    """An option of a verb: its flags with spaces between, and which verbs have it."""
+    return typer.Option(*flags.split(), help=help, rich_help_panel=PANEL, **details)
+
+
 @dataclass(frozen=True)
 class VerbOptions:
     """The verb, and what it takes; what is not named is left to the verb."""
 
-    verb: Annotated[
-        str,
-        typer.Option(
-            "--verb", metavar="VERB", callback=one_of(*VERBS), rich_help_panel=PANEL,
-            help="The question: explain, flow, measure, match or parts, as the commands of these names.",
-        ),
-    ] = "explain"  # fmt: skip
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "--method", "--methods", metavar="METHOD", rich_help_panel=PANEL,
-            help="Of explain and measure: a method (default: gradcam), see `foveal methods`; or my.py:mine.",
-        ),
-    ] = None  # fmt: skip
+    verb: Annotated[str, asked(
+        "--verb", "The question: explain, flow, measure, match or parts, as the commands of these names.",
+        metavar="VERB", callback=one_of(*VERBS),
+    )] = "explain"  # fmt: skip
+    method: Annotated[str | None, asked(
+        "--method --methods", "Of explain and measure: a method (default: gradcam), see `foveal methods`; or "
+        "my.py:mine.", metavar="METHOD",
+    )] = None  # fmt: skip
     layer: options.Layers = None
-    resolution: Annotated[
-        int | None,
-        typer.Option(
-            "--resolution", "-r", min=1, metavar="N", rich_help_panel=PANEL,
-            help="Of explain and parts: maps at N times the resolution: 2, 4 or 8.",
-        ),
-    ] = None  # fmt: skip
-    audit: Annotated[
-        bool,
-        typer.Option(
-            "--audit", rich_help_panel=PANEL,
-            help="Of explain, flow and measure: compare hiding the marked positions with hiding others.",
-        ),
-    ] = False  # fmt: skip
-    contributions: Annotated[
-        bool,
-        typer.Option(
-            "--contributions", rich_help_panel=PANEL,
-            help="Of explain and measure: also keep what each channel contributes, for `foveal reasons`.",
-        ),
-    ] = False  # fmt: skip
-    mode: Annotated[
-        str | None,
-        typer.Option(
-            "--mode", metavar="MODE", callback=one_of(*MODES), rich_help_panel=PANEL,
-            help="Of flow: exact (default), project, cascade, cascade_all or damped.",
-        ),
-    ] = None  # fmt: skip
-    mass: Annotated[
-        float | None,
-        typer.Option(
-            "--mass", metavar="SHARE", rich_help_panel=PANEL,
-            help="Of flow: keep the smallest number of neurons with this share of the evidence.",
-        ),
-    ] = None  # fmt: skip
-    metric: Annotated[
-        list[str] | None,
-        repeatable(
-            "metric", metavar="METRIC",
-            help="Of measure: deletion, road … (default: the usual set). Of match: cosine (default), euclidean …",
-        ),
-    ] = None  # fmt: skip
-    baseline_maps: Annotated[
-        bool,
-        typer.Option(
-            "--baseline-maps", rich_help_panel=PANEL,
-            help="Of measure: also baseline maps to compare with: noise, center, edges …",
-        ),
-    ] = False  # fmt: skip
-    references: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--references", metavar="PHOTOS", rich_help_panel=PANEL,
-            help="Of match: a folder, a table of paths and labels, or an image; repeat it for several images.",
-        ),
-    ] = None  # fmt: skip
-    embedding: Annotated[
-        str | None,
-        typer.Option(
-            "--embedding", metavar="LAYER", rich_help_panel=PANEL,
-            help="Of match: the embedding to compare (default: found automatically).",
-        ),
-    ] = None  # fmt: skip
-    count: Annotated[
-        int | None,
-        typer.Option(
-            "--count", "-n", min=1, metavar="N", rich_help_panel=PANEL, help="Of parts: how many. Default: 3."
-        ),
-    ] = None
+    resolution: Annotated[int | None, asked(
+        "--resolution -r", "Of explain and parts: maps at N times the resolution: 2, 4 or 8.", min=1, metavar="N",
+    )] = None  # fmt: skip
+    audit: Annotated[bool, asked(
+        "--audit", "Of explain, flow and measure: compare hiding the marked positions with hiding others.",
+    )] = False  # fmt: skip
+    contributions: Annotated[bool, asked(
+        "--contributions", "Of explain and measure: also keep what each channel contributes, for `foveal reasons`.",
+    )] = False  # fmt: skip
+    mode: Annotated[str | None, asked(
+        "--mode", "Of flow: exact (default), project, cascade, cascade_all or damped.", metavar="MODE",
+        callback=one_of(*MODES),
+    )] = None  # fmt: skip
+    mass: Annotated[float | None, asked(
+        "--mass", "Of flow: keep the smallest number of neurons with this share of the evidence.", metavar="SHARE",
+    )] = None  # fmt: skip
+    metric: Annotated[list[str] | None, repeatable(
+        "metric", metavar="METRIC",
+        help="Of measure: deletion, road … (default: the usual set). Of match: cosine (default), euclidean …",
+    )] = None  # fmt: skip
+    baseline_maps: Annotated[bool, asked(
+        "--baseline-maps", "Of measure: also baseline maps to compare with: noise, center, edges …",
+    )] = False  # fmt: skip
+    references: Annotated[list[Path] | None, asked(
+        "--references", "Of match: a folder, a table of paths and labels, or an image; repeat it for several images.",
+        metavar="PHOTOS",
+    )] = None  # fmt: skip
+    embedding: Annotated[str | None, asked(
+        "--embedding", "Of match: the embedding to compare (default: found automatically).", metavar="LAYER",
+    )] = None  # fmt: skip
+    count: Annotated[int | None, asked("--count -n", "Of parts: how many. Default: 3.", min=1, metavar="N")] = None
 
     def find(self) -> Verb:
         """The verb with its options.

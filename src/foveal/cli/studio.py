@@ -119,7 +119,7 @@ def _filled(source: StudioModels, photos: Sequence[Path], folder: Path | None) -
     from foveal.runs.reasons import Reasons
     from foveal.runs.result import Run
     from foveal.storage.folder import kind_of
-    from foveal.webapp.opened import show_run
+    from foveal.webapp.opened_run import show_run
     from foveal.webapp.studio import Studio
 
     shown: Run | Reasons | None = None

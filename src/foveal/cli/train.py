@@ -26,6 +26,8 @@ Images = Annotated[int | None, typer.Option("--images", min=64, metavar="N", hel
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Number of epochs.")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="The random seed.")]
 
+KEPT = ("*checkpoint.pt", "*/checkpoint.pt", "teacher/brnpa.safetensors", "best.toml")
+"""From which an interrupted training or search goes on."""
 PHASES = {
     "draw": "drawing images", "train": "training steps", "validate": "validating images", "test": "testing images",
 }  # fmt: skip
@@ -95,15 +97,16 @@ def parts(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFold
     """
     from foveal.training.synthetic_parts import train_parts
 
+    work.goes_on(*KEPT)
     given = {name: value for name in ("images", "epochs", "seed") if (value := getattr(recipe, name)) is not None}
     accelerator, _, number = (recipe.device or "auto").partition(":")
     devices = f"{number}," if number else 1  # a list with one number, or one of any number
-    accuracy = _moved(train_parts(output.out, accelerator=accelerator, devices=devices, **given), work)
+    accuracy = _moved(train_parts(output.out, accelerator=accelerator, devices=devices, **given))
     info(f"accuracy: {accuracy or 0:.1%}")
     _print_weights(output, "parts", accuracy)
 
 
-def _moved(steps: Iterator[TrainStep], work: OutputFolder) -> float | None:
+def _moved(steps: Iterator[TrainStep]) -> float | None:
     """Follows a training with a progress bar; returns the last accuracy."""
     accuracy = None
     with progress("training steps") as move:
@@ -111,8 +114,6 @@ def _moved(steps: Iterator[TrainStep], work: OutputFolder) -> float | None:
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy if step.accuracy is not None else accuracy
             move(PHASES[step.phase], step.done, step.total, loss)
-            if step.phase == "train":
-                work.done(step.done, step.total, "steps", resumes=True)
     return accuracy
 
 
@@ -175,6 +176,7 @@ def brnpa(
     continues where it stopped, with the same result. Writes brnpa.safetensors and its card, settings.toml, log.csv and
     accuracy.json; use the network with --model FOLDER/brnpa.safetensors.
     """
+    work.goes_on(*KEPT)
     from foveal.training.brnpa import train
     from foveal.training.settings import changed, read_settings, usual
 
@@ -195,7 +197,7 @@ def brnpa(
         chosen, output.out, accelerator=accelerator, devices=whole(devices) or devices, nodes=nodes, strategy=strategy,
         workers=workers,
     )  # fmt: skip
-    accuracy = _moved(steps, work)
+    accuracy = _moved(steps)
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
         return  # of several processes one speaks
     info(f"accuracy: {accuracy:.1%}" if accuracy is not None else "the training was finished already")
@@ -253,6 +255,7 @@ def _train(
     recipe: Recipe, wanted: RecipeOptions, output: options.OutputOptions, work: OutputFolder, words: str
 ) -> None:
     """Train a network of the drawn world; tells its accuracy in these words, and the path of its weights."""
+    work.goes_on(*KEPT)
     from foveal.training.synthetic_recipe import train
 
     given: dict[str, Any] = {
@@ -266,8 +269,6 @@ def _train(
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy or accuracy
             move(PHASES[step.phase], step.done, step.total, loss)
-            if step.phase == "train":
-                work.done(step.done, step.total, "steps", resumes=True)
     info(words.format(accuracy))
     _print_weights(output, recipe.name, accuracy)
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from foveal.models import Model
 
 NAME = ".foveal-unfinished"
+KEPT = f"{NAME}/*.pt"
+"""The files of photos that are done, in the folder of a command."""
 
 
 class UnfinishedRun:

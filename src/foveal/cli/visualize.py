@@ -14,6 +14,7 @@ from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.contact_sheet import contact_sheet
 from foveal.cli.interrupts import INTERRUPTED
+from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import Pictures
 from foveal.engine.numerals import whole
 from foveal.storage.atomic import whole_file
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from foveal.results.feature_images import FeatureImages
     from foveal.targets import Target
 
-
+CHECKPOINT = ".unfinished/checkpoint.pt"
 CHOICES, KINDS = ("top_mean", "contrast", "mass", "variance"), ("fourier", "pixel", "phase")
 
 
@@ -117,6 +118,7 @@ def visualize(
     ] = None,
     *,
     output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """Synthetic images of what a layer responds to in a set of images.
 
@@ -133,6 +135,7 @@ def visualize(
     FOLDER/features has sheet.png (photos and images), strip.png, plane.png, bars, raw numbers and manifest.json. Prints
     the path of the sheet.
     """
+    work.goes_on(CHECKPOINT)
     network = source.load()
     import torch
 
@@ -161,7 +164,7 @@ def visualize(
         published=published,
         precision="bfloat16" if half else "float32",
     )
-    checkpoint = out / ".unfinished" / "checkpoint.pt"
+    checkpoint = out / CHECKPOINT
     if run.resume(checkpoint):
         info(f"continuing from step {run.done}")
     with progress("optimizing steps") as move:

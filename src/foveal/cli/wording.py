@@ -46,6 +46,7 @@ _VERB = re.compile(rf"(?<![\w'\"/`.])foveal\.({'|'.join(COMMANDS)})\b(?:\((?:[^(
 def as_options(sentence: str) -> str:
     """The sentence with `task='classes'` as `--task classes`, and so on; names in quotes stay as they are."""
     sentence = sentence.replace("name another folder.", "choose another folder with --out.")
+    sentence = sentence.replace("; the same call goes on", "; run the same command again to continue")
     sentence = _IN_PYTHON.sub("", sentence)
     sentence = _LOADING.sub(lambda call: f"--model {_plain('model', call[1])} {call[2]}".rstrip(), sentence)
     for python, switch in SWITCHES.items():

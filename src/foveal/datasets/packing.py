@@ -5,10 +5,12 @@ Zero, infinite and undefined cells are kept exactly; the others to 0.0005 of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
+import torch
 
 from foveal.errors import ResultError
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 Bits: TypeAlias = Literal["float16", "float32"]
 DTYPES: Mapping[str, np.dtype[Any]] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
+TENSORS: Mapping[str, torch.dtype] = {"float16": torch.float16, "float32": torch.float32}
 
 
 def pack(map: ArrayLike, bits: Bits = "float16") -> tuple[bytes, np.float32, tuple[int, ...]]:
@@ -34,8 +37,18 @@ def unpack(
     content: bytes, scale: float, shape: Sequence[int], bits: Bits = "float16"
 ) -> Float32[NDArray[np.float32], "*space"]:
     """The map. Raises ResultError for bytes of another length."""
-    cells = np.frombuffer(content, np.uint8)
-    if cells.nbytes != DTYPES[bits].itemsize * int(np.prod(shape)):
-        raise ResultError(f"A map of shape {tuple(shape)} has {cells.nbytes} bytes: the file was changed.")
-    values = cells.view(DTYPES[bits]).astype(np.float64).reshape(tuple(shape))
-    return np.asarray(values * float(scale), np.float32)
+    return np.asarray(unpack_rows([content], [scale], shape, bits)[0])
+
+
+def unpack_rows(
+    contents: Collection[bytes], scales: ArrayLike, shape: Sequence[int], bits: Bits = "float16"
+) -> Float32[NDArray[np.float32], " n *space"]:
+    """Maps of one shape at once. Raises ResultError for bytes of another length."""
+    kind = DTYPES[bits]
+    size = kind.itemsize * math.prod(shape)
+    if other := [len(content) for content in contents if len(content) != size]:
+        raise ResultError(f"A map of shape {tuple(shape)} has {other[0]} bytes: the file was changed.")
+    values = torch.frombuffer(bytearray().join(contents), dtype=TENSORS[bits]).view(len(contents), -1)
+    # A product of two such numbers is rounded once, as if it were taken in double precision.
+    scaled = values.float() * torch.from_numpy(np.array(scales, np.float32))[:, None]
+    return np.asarray(scaled.view(len(contents), *shape))

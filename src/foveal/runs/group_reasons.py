@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -79,7 +81,7 @@ def reasons(
             passes and a backward pass.
         draws: random groups that an effect is compared with.
         seed: of grouping and draws.
-        progress: hears (what, done, total).
+        progress: hears (what, done, total), often enough to stop by raising.
         preprocessing: as in `foveal.explain`, where the run was made with one.
 
     Raises:
@@ -97,19 +99,24 @@ def reasons(
     )
     if not len(rows):
         raise ResultError(f"No decision can be grouped: no explained row of this run has a value in the column {by!r}.")
+    tell = progress or (lambda what, done, total: None)
+    tell("reading contributions", 0, len(rows))
     chosen: Run = run[rows]
-    brings, largest, maps = chosen.contributions(), chosen.contributions("max"), chosen.maps().numpy()
-    if maps.ndim != 3:
-        raise ResultError(f"Reasons are grouped for maps of images (h, w), and these are {maps.shape[1:]}.")
+    evidence = _Evidence(chosen.contributions(), chosen.contributions("max"), chosen.maps().numpy())
+    if evidence.maps.ndim != 3:
+        raise ResultError(f"Reasons are grouped for maps of images (h, w), and these are {evidence.maps.shape[1:]}.")
     notes: list[str] = []
-    classes = [_grouped(name, rows, chosen[by] == name, brings, largest, maps, grouping, most, seed)
-               for name in sorted(set(chosen[by]))]  # fmt: skip
+    names, classes = sorted(set(chosen[by])), list[_GroupedClass]()
+    for name in names:
+        tick = partial(tell, "grouping decisions", sum(len(entry.rows) for entry in classes), len(rows))
+        own = chosen[by] == name
+        classes.append(_grouped(name, rows[own], evidence.of(own), grouping, most, seed, tick))
     few = [entry.name for entry in classes if len(entry.rows) < FEWEST]
     if few:
         notes.append(f"{counted(len(few), 'class', 'classes')} with fewer than {FEWEST} decisions were not grouped")
     groups = [group for entry in classes for group in entry.groups]
     if effects and any(group.odd for group in groups):
-        groups = _tested(run, model, preprocessing, groups, pictures, draws, seed, notes, progress)
+        groups = _tested(run, model, preprocessing, groups, pictures, draws, seed, notes, tell)
     number = np.zeros(len(rows), np.intp)
     at = {int(row): i for i, row in enumerate(rows)}
     for k, group in enumerate(groups):
@@ -118,9 +125,27 @@ def reasons(
     for entry in classes:
         typical[[at[int(row)] for row in entry.rows]] = entry.typical
     return Reasons(
-        run, rows, _places(brings, maps), number, typical, tuple(groups), by, grouping, tuple(notes),
+        run, rows, _places(evidence.brings, evidence.maps), number, typical, tuple(groups), by, grouping, tuple(notes),
         time.perf_counter() - began, versions(),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What decided n times.
+
+    Attributes:
+        brings: (n, c), what each channel contributes; `largest`, (n, c), at the position where that is largest.
+        maps: (n, h, w).
+    """
+
+    brings: NDArray[np.float32]
+    largest: NDArray[np.float32]
+    maps: NDArray[np.float32]
+
+    def of(self, own: NDArray[np.bool_]) -> _Evidence:
+        """Of some decisions."""
+        return _Evidence(self.brings[own], self.largest[own], self.maps[own])
 
 
 @dataclass(frozen=True)
@@ -132,29 +157,27 @@ class _GroupedClass:
 
 
 def _grouped(
-    name: str, rows: NDArray[np.intp], own: NDArray[np.bool_], brings: NDArray[np.float32],
-    largest: NDArray[np.float32], maps: NDArray[np.float32], grouping: str, most: int, seed: int,
+    name: str, rows: NDArray[np.intp], evidence: _Evidence, grouping: str, most: int, seed: int,
+    tick: Callable[[], None],
 ) -> _GroupedClass:  # fmt: skip
     """The decisions of one class, the largest group first."""
-    brings, largest, maps, rows = brings[own], largest[own], maps[own], rows[own]
-    points = groups_of.components(groups_of.described(brings, maps))
-    _, likelihood = groups_of.mixture(points, most=most if len(rows) >= FEWEST else 1, seed=seed)
-    odd, rest = clear_minorities(brings, largest, most=most - 1) if len(rows) >= FEWEST else ([], np.arange(len(rows)))
-    usual = np.zeros(len(rest), np.intp)
-    if len(rest) >= FEWEST:
-        left = points[rest]
-        room = most - len(odd)
-        usual = (
-            groups_of.spectral(left, most=room, seed=seed)
-            if grouping == "spectral"
-            else (groups_of.mixture(left, most=room, seed=seed)[0])
-        )
+    points = groups_of.components(groups_of.described(evidence.brings, evidence.maps))
+    if len(rows) < FEWEST:
+        most = 1
+    tick()
+    odd, rest = clear_minorities(evidence.brings, evidence.largest, most=most - 1)
+    usual, likelihood = groups_of.mixture(points, most=most, seed=seed, tick=tick)
+    if odd:
+        usual, _ = groups_of.mixture(points[rest], most=most - len(odd), seed=seed, tick=tick)
+    if grouping == "spectral" and most > 1:
+        usual = groups_of.spectral(points[rest], most=most - len(odd), seed=seed)
     groups = [(members, True) for members in odd] + [(rest[usual == k], False) for k in np.unique(usual)]
     groups.sort(key=lambda group: -len(group[0]))
     return _GroupedClass(name, rows, [
         ReasonGroup(
-            name, rows[members], _mean_map(maps[members]),
-            () if len(groups) == 1 else distinctive(brings, np.isin(np.arange(len(rows)), members)), odd=is_odd,
+            name, rows[members], _mean_map(evidence.maps[members]),
+            () if len(groups) == 1 else distinctive(evidence.brings, np.isin(np.arange(len(rows)), members)),
+            odd=is_odd,
         )
         for members, is_odd in groups
     ], _ranked(likelihood))  # fmt: skip
@@ -171,7 +194,7 @@ def distinctive(brings: NDArray[np.float32], own: NDArray[np.bool_]) -> tuple[in
 
 def _tested(
     run: Run, model: nn.Module | Model | str | None, preprocessing: Preprocessing | None, groups: list[ReasonGroup],
-    pictures: int, draws: int, seed: int, notes: list[str], progress: Progress | None,
+    pictures: int, draws: int, seed: int, notes: list[str], tell: Progress,
 ) -> list[ReasonGroup]:  # fmt: skip
     """The groups with what hiding their evidence does, corrected for their number."""
     odd = [k for k, group in enumerate(groups) if group.odd]
@@ -185,13 +208,11 @@ def _tested(
     test = EvidenceTest(_same_network(run, model, preprocessing), run, layer, pictures, draws, seed)
     outcomes = {}
     for done, k in enumerate(known):
-        if progress:
-            progress("testing groups", done, len(known))
+        tick = partial(tell, "testing groups", done, len(known))
         rest = [group.rows for i, group in enumerate(groups) if i != k and group.class_name == groups[k].class_name]
         others = np.concatenate(rest)
-        outcomes[k] = test(groups[k].rows, others, groups[k].channels)
-    if progress:
-        progress("testing groups", len(known), len(known))
+        outcomes[k] = test(groups[k].rows, others, groups[k].channels, tick)
+    tell("testing groups", len(known), len(known))
     p = holm({k: effect.p for k, effect in outcomes.items()})
     return [
         replace(group, **{**vars(outcomes[k]), "p": p[k]}) if k in outcomes else group for k, group in enumerate(groups)

@@ -14,6 +14,8 @@ import numpy as np
 from foveal.similarity.clusters import distinct, k_means, one_thread, scikit_learn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jaxtyping import Float, Int
     from numpy.typing import NDArray
 
@@ -59,19 +61,26 @@ def components(points: Points, *, most: int | None = None) -> Points:
     return np.asarray(scores * np.where(largest < 0, -1.0, 1.0))
 
 
-def mixture(points: Points, *, most: int, seed: int = 0) -> tuple[Labels, Float[NDArray[np.float64], " n"]]:
+def mixture(
+    points: Points, *, most: int, seed: int = 0, tick: Callable[[], None] | None = None
+) -> tuple[Labels, Float[NDArray[np.float64], " n"]]:
     """The component of each point in the mixture with the best criterion, and the point's log likelihood.
 
     Args:
         most: components, at most.
         seed: of the starts.
+        tick: is called before each fit, and may raise.
     """
+    if len(points) < 2:  # which no mixture is fitted to
+        return np.zeros(len(points), np.intp), np.zeros(len(points))
     GaussianMixture = scikit_learn("mixture").GaussianMixture
     floor = SAME * max(float(points.var(0).sum()), 1e-12)
     best: tuple[float, Any] | None = None
     with one_thread():
         for k in range(1, max(1, min(most, len(points) // EACH, distinct(points))) + 1):
             for kind in ("diag", "tied", "full"):
+                if tick:
+                    tick()
                 trial = GaussianMixture(
                     k, covariance_type=kind, reg_covar=floor, n_init=STARTS, max_iter=200, random_state=seed
                 )

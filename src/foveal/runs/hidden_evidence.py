@@ -9,7 +9,7 @@ same channels.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -73,16 +73,20 @@ class EvidenceTest:
     seed: int
 
     def __call__(
-        self, members: Int[NDArray[np.intp], " k"], others: Int[NDArray[np.intp], " m"], channels: Sequence[int]
-    ) -> HiddenEffect:
+        self, members: Int[NDArray[np.intp], " k"], others: Int[NDArray[np.intp], " m"], channels: Sequence[int],
+        tick: Callable[[], None] = lambda: None,
+    ) -> HiddenEffect:  # fmt: skip
         """The effect of hiding the evidence of `channels` in the rows `members`, beside that in `others`.
+
+        Args:
+            tick: is called before every few images, and may raise.
 
         Raises:
             ImageError: where photos cannot be read any more, or have several sizes.
         """
         random = np.random.default_rng([self.seed, *members[:1].tolist(), len(members)])
         some = [np.sort(random.permutation(rows)[: self.pictures]) for rows in (members, others)]
-        batches = list(self._looked_at(np.concatenate(some), channels))
+        batches = self._looked_at(np.concatenate(some), channels, tick)
         x = torch.cat([context.x for context, _, _ in batches])
         where, area = _hidden_area(torch.cat([evidence for _, evidence, _ in batches]))
         before = torch.cat([score for _, _, score in batches])
@@ -92,6 +96,7 @@ class EvidenceTest:
             donors = torch.tensor([_donor(i, inside, count, random) for i in range(count)])
             altered, done = torch.where(where[:, None], x[donors], x), 0
             for context, _, _ in batches:
+                tick()
                 here = slice(done, done + len(context.x))
                 verdict = decided(replace(context, x=altered[here])).verdict
                 assert verdict is not None
@@ -99,11 +104,14 @@ class EvidenceTest:
                 done = here.stop
         return _compared(lost.numpy(), inside, area, self.draws, random)
 
-    def _looked_at(self, rows: NDArray[np.intp], channels: Sequence[int]) -> list[tuple[Context, Tensor, Tensor]]:
+    def _looked_at(
+        self, rows: NDArray[np.intp], channels: Sequence[int], tick: Callable[[], None]
+    ) -> list[tuple[Context, Tensor, Tensor]]:
         """A few images at a time: prepared, with the channels' evidence on the input and the score."""
         batches = []
         place = self.run.record.places.get(self.layer)
         for start in range(0, len(rows), BATCH):
+            tick()
             few = rows[start : start + BATCH]
             target = Class([class_number(self.run["target"][row]) for row in few])
             context = prepare(self.subject, [self.run.picture(row) for row in few], target)

@@ -9,7 +9,7 @@ run/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class RunManifest:
         root: the folder below which they lie.
         rows, shard, batch, threads: how many pictures, in a part, at once, and threads in each process.
         notes: what holds for every picture.
+        asked: settings in words, see `foveal.runs.verbs.verb.Columns`.
         contributions: the layer of which channel contributions are kept; None where none are.
         seconds: of work, over all that took part.
         files: name -> digest of what is known to be whole.
@@ -70,6 +71,7 @@ class RunManifest:
     threads: int
     plan: str
     notes: tuple[str, ...] = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
     contributions: str | None = None
     seconds: float = 0.0
     files: Mapping[str, str] | None = None
@@ -101,7 +103,8 @@ class RunManifest:
     @classmethod
     def read(cls, saved: Saved) -> RunManifest:
         """What a manifest says."""
-        said = {name: saved[name] for name in cls.__dataclass_fields__ if name != "files"}
+        said = {name: saved[name] for name in cls.__dataclass_fields__ if name not in ("files", "asked")}
+        said["asked"] = saved.get("asked", {})
         tuples = {name: tuple(said[name]) for name in ("layers", "numbers", "texts", "notes")}
         record = cls(**{**said, **tuples}, files=dict(saved["files"]))
         if record.of != saved["fingerprint"]:

@@ -50,7 +50,9 @@ if TYPE_CHECKING:
     from foveal.images import Preprocessing
     from foveal.runs.verbs.verb import Columns
 
-DOING = "explaining photos"
+DOING = {"flow": "following photos", "measure": "measuring photos", "match": "matching photos",
+         "parts": "dividing photos", "explain": "explaining photos"}  # fmt: skip
+"""What a verb does to photos, in words; one of a person's own processes them."""
 LISTING = 3600.0
 """Seconds that a part of a run waits while another one lists the pictures."""
 TRIED = 50
@@ -193,14 +195,25 @@ def explained(
         start.say_once(now.notes)
         tasks = [Task(shard, plan.items(shard)) for shard in plan.slice(number, count)]
         work = ShardWork(start, plan.root, out, now.of, now.layout, batch, threads)
-        done = _worked(work, plan, tasks, workers, ray, progress)
+        done = _worked(work, plan, tasks, workers, ray, doing(question.verb), progress)
         clear(out)
         record.end(out, done, time.perf_counter() - began)
     return Run.load(out)
 
 
+def doing(verb: Verb) -> str:
+    """What a run with this verb tells of its progress."""
+    return DOING.get(verb.name, "processing photos")
+
+
 def _worked(
-    work: ShardWork, plan: Plan, tasks: Sequence[Task], workers: int, ray: str | None, progress: Progress | None
+    work: ShardWork,
+    plan: Plan,
+    tasks: Sequence[Task],
+    workers: int,
+    ray: str | None,
+    doing: str,
+    progress: Progress | None,
 ) -> list[Sealed]:
     """The parts that these tasks are about, once all of them are sealed."""
     sealed = sealed_parts(work.folder, work.of, {**sizes([Task(k, plan.items(k)) for k in range(plan.shards)])})
@@ -210,7 +223,7 @@ def _worked(
 
     def moved(done: int) -> None:
         if progress:
-            progress(DOING, earlier + done, total)
+            progress(doing, earlier + done, total)
 
     earlier = sum(part.rows for part in mine.values())
     moved(0)
@@ -269,7 +282,8 @@ def _new(start: Start, plan: Plan, source: Any, asked: Mapping[str, Any]) -> Run
         preprocessing=None if learned or model.preprocessing is None else model.preprocessing.to_dict(),
         source={"kind": source.kind, "said": source.said}, root=str(source.root),
         rows=len(plan), shard=plan.size, batch=asked["batch"], threads=asked["threads"], plan=plan.digest,
-        notes=columns.notes, contributions=columns.contributions.layer if columns.contributions else None,
+        notes=columns.notes, asked=dict(columns.asked),
+        contributions=columns.contributions.layer if columns.contributions else None,
     )  # fmt: skip
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from foveal.datasets.packing import DTYPES, unpack
+from foveal.datasets.packing import DTYPES, unpack_rows
 from foveal.datasets.parquet import arrow, read_parquet
 from foveal.datasets.parts import OF, PartLayout, part_files, part_name, scale_of
 from foveal.datasets.plan import PLAN
@@ -52,23 +53,20 @@ def read_maps(folder: Path, record: RunManifest, ids: Iterable[int], layers: Seq
     Raises:
         ResultError: for a part that was changed.
     """
-    layout, by_part = record.layout, dict[int, list[int]]()
-    numbers = [int(id) for id in ids]
-    for place, id in enumerate(numbers):
-        by_part.setdefault(id // record.shard, []).append(place)
+    layout, numbers = record.layout, np.fromiter((int(id) for id in ids), np.int64)
     each: list[dict[str, Tensor]] = [{} for _ in numbers]
     wanted = [name for layer in layers for name in layout.columns(layer)]
-    for shard, places in by_part.items():
-        path = folder / part_name(shard)
-        with damage(f"Cannot read the maps in {str(path)!r}", ResultError), opened(path) as file:
-            part = read_parquet(file, wanted)
+    for places, at, shard in _by_part(numbers, record.shard):
+        with _rows(folder, shard, at, wanted, "the maps") as part:
             for layer in layers:
                 content, scale, shape = (part.column(name) for name in layout.columns(layer))
-                for place in places:
-                    at = numbers[place] - shard * record.shard
-                    if (cells := content[at].as_py()) is not None:
-                        map = unpack(cells, scale[at].as_py(), shape[at].as_py(), layout.bits)
-                        each[place][layer] = torch.from_numpy(map)
+                cells, shapes, scales = _objects(content), _objects(shape), scale.to_numpy()
+                known = [k for k, values in enumerate(cells) if values is not None]
+                for size in {tuple(shapes[k]) for k in known}:
+                    alike = [k for k in known if tuple(shapes[k]) == size]
+                    maps = torch.from_numpy(unpack_rows([*cells[alike]], scales[alike], size, layout.bits))
+                    for k, map in zip(alike, maps, strict=True):
+                        each[places[k]][layer] = map
     return each
 
 
@@ -80,25 +78,48 @@ def read_vectors(
     Raises:
         ResultError: for a part that was changed, and for pictures that have none.
     """
-    numbers = [int(id) for id in ids]
-    kept: dict[int, NDArray[Any]] = {}
-    for shard in sorted({id // record.shard for id in numbers}):
-        path = folder / part_name(shard)
-        with damage(f"Cannot read {name} in {str(path)!r}", ResultError), opened(path) as file:
-            part = read_parquet(file, [name, scale_of(name)])
-            content, scale = (part.column(column).to_pylist() for column in (name, scale_of(name)))
-            for at, values in enumerate(content):
-                if values is not None:
-                    shape = (len(values) // DTYPES[record.bits].itemsize,)
-                    kept[shard * record.shard + at] = unpack(values, scale[at], shape, record.bits)
-    missing = sum(id not in kept for id in numbers)
-    if missing or not numbers:
+    numbers = np.fromiter((int(id) for id in ids), np.int64)
+    missing, values = 0, np.empty((0, 0), np.float32)
+    for places, at, shard in _by_part(numbers, record.shard):
+        with _rows(folder, shard, at, [name, scale_of(name)], name) as part:
+            content = _objects(part.column(name))
+            missing += sum(known is None for known in content.tolist())
+            if missing:
+                continue
+            size = len(content[0]) // DTYPES[record.bits].itemsize
+            if not values.size:
+                values = np.empty((len(numbers), size), np.float32)
+            values[places] = unpack_rows([*content], part.column(scale_of(name)).to_numpy(), (size,), record.bits)
+    if missing or not len(numbers):
         raise ResultError(
             f"{counted(missing, 'row')} of {len(numbers)} have no {name}: take those that have, run.explained."
-            if numbers
+            if len(numbers)
             else "There are no rows."
         )
-    return np.stack([kept[id] for id in numbers])
+    return values
+
+
+def _by_part(numbers: NDArray[np.int64], size: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64], int]]:
+    """Which of these pictures a part has, at which of its rows they are, and its shard."""
+    shards = numbers // size
+    for shard in dict.fromkeys(shards.tolist()):
+        places = np.flatnonzero(shards == shard)
+        yield places, numbers[places] - shard * size, shard
+
+
+@contextmanager
+def _rows(folder: Path, shard: int, at: NDArray[np.int64], columns: Sequence[str], what: str) -> Iterator[Any]:
+    """Some columns of rows of a part; ResultError for one that was changed, also where that shows only inside."""
+    path = folder / part_name(shard)
+    with damage(f"Cannot read {what} in {str(path)!r}", ResultError), opened(path) as file:
+        yield read_parquet(file, columns).take(at)
+
+
+def _objects(column: Any) -> NDArray[Any]:
+    """A column as an array of its values, None where there is none."""
+    values = np.empty(len(column), object)
+    values[:] = column.to_pylist()
+    return values
 
 
 def by_layer(record: RunManifest, row: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:

@@ -50,6 +50,7 @@ class AtlasRow(Wire):
         thumb: the photo, small, as a data URI; "" where it cannot be read.
         map: of the deepest layer, at most 56 × 56 cells where they cover the input edge to edge; None where there is
             none, or where on the photo it lies is not known.
+        match: the name of the reference that is most similar, in a run of matches.
         problem: why there is no photo, or no map.
         notes: what a reader must know of this row.
     """
@@ -61,6 +62,7 @@ class AtlasRow(Wire):
     target: str | None
     score: float | None
     probability: float | None
+    match: str | None
     thumb: str
     width: int
     height: int
@@ -81,12 +83,14 @@ class Atlas:
         run: what is shown.
         model: the studio's name of the network that made it.
         reasons: how its decisions were grouped, if they were.
+        grouped: the page grouped them.
         key: under which pages know it; another one each time that a run is shown.
     """
 
     run: Run
     model: str
     reasons: Reasons | None = None
+    grouped: bool = False
     key: str = field(default_factory=lambda: secrets.token_hex(6))
     _placed: Placed | None = None
     _kept: OrderedDict[int, AtlasRow] = field(default_factory=OrderedDict)
@@ -161,6 +165,7 @@ class Atlas:
         return AtlasRow(
             row=row, name=str(table["uri"]), label=table["label"], predicted=table["predicted"],
             target=table["target"], score=_number(table["score"]), probability=_number(table["probability"]),
+            match=table.get("match"),
             thumb=thumb, width=size[0], height=size[1], map=map, problem=problem, notes=table["notes"] or "",
         )  # fmt: skip
 

@@ -12,9 +12,9 @@ from foveal.errors import ResultError, counted
 from foveal.runs.table import read_maps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from jaxtyping import Float16, Float32, Int
+    from jaxtyping import Float16, Float32, Float64, Int
     from numpy.typing import NDArray
 
     from foveal.attribution.perturbation import Progress
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 100_000
 MOST_BYTES = 2**28  # of what is compared
-MOST_SAMPLED = 2000  # decisions that the axes are found from
+MOST_SAMPLED = 1000  # decisions that the axes are found from
+NOTHING = 1e-7  # of the length of the first axis, which rounding makes of none
 BLOCK = 4096  # decisions that are compared at once
 CELLS = 14  # rows and columns at most of the maps that are compared
 
@@ -71,7 +72,7 @@ def placed(run: Run, layer: str, found: Reasons | None, progress: Progress) -> P
         progress(f"reading {by}", start, len(rows))
         some = run[rows[start : start + run.record.shard]]
         each = some.contributions() if by == "contributions" else _small_maps(some, layer, cells)
-        reasons[start : start + len(each)] = unit(each)
+        reasons[start : start + len(each)] = torch.from_numpy(unit(each)).half().numpy()
     progress("placing decisions", 0, 1)
     if found is None:
         return Placed(rows, _in_square(reasons), reasons, by, cells, notes)
@@ -87,8 +88,7 @@ def thinned(all: NDArray[np.int64], most: int, thing: str) -> tuple[NDArray[np.i
 
 
 def _small_maps(run: Run, layer: str, cells: tuple[int, int]) -> Float32[NDArray[np.float32], "n d"]:
-    each = read_maps(run.folder, run.record, run["id"], [layer])
-    return np.stack([small_map(maps[layer], cells) for maps in each])
+    return small_maps([maps[layer] for maps in read_maps(run.folder, run.record, run["id"], [layer])], cells)
 
 
 def unit(values: Float32[NDArray[np.float32], "n d"]) -> Float32[NDArray[np.float32], "n d"]:
@@ -110,8 +110,17 @@ def nearest(
 
 def small_map(map: torch.Tensor, cells: tuple[int, int]) -> Float32[NDArray[np.float32], " d"]:
     """A map (h, w) as a row of so many cells, each the mean of what it covers; what is no number counts as none."""
-    known = _plane(map).nan_to_num(0.0, 0.0, 0.0)[None]
-    return np.asarray(torch.nn.functional.adaptive_avg_pool2d(known, cells).flatten())
+    return np.asarray(small_maps([map], cells)[0])
+
+
+def small_maps(maps: Sequence[torch.Tensor], cells: tuple[int, int]) -> Float32[NDArray[np.float32], "n d"]:
+    """`small_map` of each; maps of one size at once."""
+    small = np.empty((len(maps), cells[0] * cells[1]), np.float32)
+    for shape in {tuple(map.shape) for map in maps}:
+        alike = [k for k, map in enumerate(maps) if tuple(map.shape) == shape]
+        known = torch.stack([_plane(maps[k]) for k in alike]).nan_to_num(0.0, 0.0, 0.0)
+        small[alike] = torch.nn.functional.adaptive_avg_pool2d(known, cells).flatten(1).numpy()
+    return small
 
 
 def cells_of(map: torch.Tensor) -> tuple[int, int]:
@@ -127,7 +136,7 @@ def _plane(map: torch.Tensor) -> torch.Tensor:
 
 def _blocks(reasons: Float16[NDArray[np.float16], "n d"]) -> Iterator[Float32[NDArray[np.float32], "k d"]]:
     """The same in full precision, some at once."""
-    return (reasons[start : start + BLOCK].astype(np.float32) for start in range(0, len(reasons), BLOCK))
+    return (torch.from_numpy(reasons[start : start + BLOCK]).float().numpy() for start in range(0, len(reasons), BLOCK))
 
 
 def _in_square(reasons: Float16[NDArray[np.float16], "n d"]) -> Float32[NDArray[np.float32], "n 2"]:
@@ -137,10 +146,20 @@ def _in_square(reasons: Float16[NDArray[np.float16], "n d"]) -> Float32[NDArray[
     chosen = np.linspace(0, len(reasons) - 1, min(len(reasons), MOST_SAMPLED)).round().astype(int)
     sample = reasons[chosen].astype(np.float64)
     middle = sample.mean(0)
-    axes = np.linalg.svd(sample - middle, full_matrices=False)[2][:2]
+    axes = _principal_axes(sample - middle)
     axes *= np.sign(np.take_along_axis(axes, np.abs(axes).argmax(1)[:, None], 1))  # the same signs each time
     points = np.zeros((len(reasons), 2))
     points[:, : len(axes)] = np.concatenate([(block - middle) @ axes.T for block in _blocks(reasons)])
     low, high = points.min(0), points.max(0)
     span = float((high - low).max()) or 1.0
     return np.asarray((points - (low + high) / 2) / span + 0.5, np.float32)
+
+
+def _principal_axes(centered: Float64[NDArray[np.float64], "n d"]) -> Float64[NDArray[np.float64], "k d"]:
+    """The first two, of length 1; fewer dimensions have fewer, and zero stands for one without variance."""
+    n, d = centered.shape
+    if d <= n:
+        return np.linalg.eigh(centered.T @ centered)[1][:, ::-1][:, :2].T
+    axes = np.linalg.eigh(centered @ centered.T)[1][:, ::-1][:, :2].T @ centered
+    lengths = np.linalg.norm(axes, axis=1, keepdims=True)
+    return np.asarray(np.divide(axes, lengths, out=np.zeros_like(axes), where=lengths > NOTHING * lengths[0]))

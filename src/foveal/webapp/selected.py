@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote
 from foveal.api.explain import explain
 from foveal.api.match import match
 from foveal.errors import ResultError
+from foveal.webapp.flows import asked_flow, is_flow
 
 if TYPE_CHECKING:
     from foveal.models import Model
@@ -58,8 +59,11 @@ class Selected:
         return self._photo(0).image
 
     def explanation(self) -> Explanation:
-        """The same as `foveal.explain(model, image, target, method=…, layer=…)`."""
+        """The same as `foveal.explain(model, image, target, method=…, layer=…)`, or as `foveal.flow`."""
         studio, model, target = self._asked()
+        if is_flow(self.method):
+            images, layer = [self._photo(0).image], "all" if self.layer is None else self.layer
+            return asked_flow(studio, self.method, model, images, target, layer, lambda what, done, total: None)
         method = studio.method(self.method)
         return explain(model, [self._photo(0).image], target, method=method, layer=self.layer)
 
@@ -76,7 +80,7 @@ class Selected:
         fields = _fields(self.address)
         metric = fields.get("metric", "cosine")
         weights = fields.get("by", "").partition("weights=")[2] or "contribution"
-        return match(model, *images, metric=metric, weights=weights)
+        return match(model, *images, metric=metric, weights=weights, layer=fields.get("of"))
 
     def _asked(self) -> tuple[Studio, Model, Target | None]:
         assert self._studio is not None

@@ -8,6 +8,7 @@ import type { Figure, SavedPage } from "../wire/types";
 import { code, command } from "./Footer";
 import { copy, save } from "./copy";
 import { loadView, saveView } from "./viewFile";
+import { sentenceOf } from "../state/transport";
 
 const FORMATS = ["png", "svg", "pdf"] as const;
 
@@ -23,7 +24,7 @@ export function Share() {
       if (said) setProblem(said);
       else menu.current?.hidePopover();
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+      setProblem(sentenceOf(error));
     } finally {
       setBusy("");
     }

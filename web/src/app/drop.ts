@@ -7,6 +7,7 @@ import { address, go, isEmbedded } from "../state/address";
 import { photo, transport } from "../state/store";
 import type { PhotoEntry } from "../wire/types";
 import { droppedFiles } from "./folder";
+import { sentenceOf } from "../state/transport";
 
 /** What went wrong with the last photo that was added; one sentence. */
 export const uploadProblem = signal<string | null>(null);
@@ -24,7 +25,7 @@ export async function addPhotos(files: Iterable<File>, as: "photo" | "second" = 
       last = (await upload(file, file.name)) as PhotoEntry;
       count += 1;
     } catch (error) {
-      uploadProblem.value = error instanceof Error ? error.message : String(error);
+      uploadProblem.value = sentenceOf(error);
     }
   }
   if (!last) return;

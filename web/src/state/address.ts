@@ -11,6 +11,8 @@ export interface Address {
   target?: string;
   method?: string;
   layer?: string;
+  /** Another layer than the usual one, in views that show one. */
+  of?: string;
   sign?: string;
 }
 

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { lost, transport } from "./store";
-import { keyOf, Problem, type Progress } from "./transport";
+import { keyOf, Problem, type Progress, sentenceOf } from "./transport";
 
 export interface Asked<Answer> {
   /** The answer to the query, or, while `waiting`, that to an earlier one. */
@@ -82,7 +82,7 @@ export function useAnswer<Answer>(name: string, query: object | null): Asked<Ans
       (error: unknown) => {
         if (control.signal.aborted) return;
         if (error instanceof Problem && error.lost) lost.value = true;
-        hear({ progress: null, problem: error instanceof Error ? error.message : String(error) });
+        hear({ progress: null, problem: sentenceOf(error) });
       },
     );
     return () => control.abort();

@@ -1,7 +1,7 @@
 // An answer that grows: each question goes a little further, so that other questions come between; pausing is not asking.
 import { useEffect, useState } from "preact/hooks";
 import { transport } from "./store";
-import { keyOf } from "./transport";
+import { keyOf, sentenceOf } from "./transport";
 
 export interface Growing<Answer> {
   answer: Answer | null;
@@ -42,7 +42,7 @@ export function useBouts<Answer>(
         hear(null);
       }
     };
-    ask().catch((error: unknown) => halted || hear(error instanceof Error ? error.message : String(error)));
+    ask().catch((error: unknown) => halted || hear(sentenceOf(error)));
     return () => {
       halted = true;
     };

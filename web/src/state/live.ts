@@ -1,7 +1,7 @@
 // Answers while something is dragged: the newest question wins, none waits behind an older one.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ask } from "./answers";
-import { keyOf } from "./transport";
+import { keyOf, sentenceOf } from "./transport";
 
 const APART = 1000 / 15; // milliseconds between two questions
 
@@ -35,7 +35,7 @@ export function useLive<Answer>(name: string, query: object | null): Live<Answer
           const answer = await ask<Answer>(name, now);
           if (!at.gone) setState({ answer, problem: null });
         } catch (error) {
-          if (!at.gone) setState((before) => ({ ...before, problem: error instanceof Error ? error.message : String(error) }));
+          if (!at.gone) setState((before) => ({ ...before, problem: sentenceOf(error) }));
         }
       }
       at.busy = false;

@@ -1,7 +1,7 @@
 // Answers to a query that changes all the time, as while a person drags: one is asked at a time, and the newest wins.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ask } from "./answers";
-import { keyOf } from "./transport";
+import { keyOf, sentenceOf } from "./transport";
 
 const PAUSE = 67; // milliseconds between two questions: at most 15 a second
 
@@ -39,7 +39,7 @@ export function useNewest<Answer, Query extends object>(name: string, query: Que
     void ask<Answer>(name, now)
       .then(
         (answer) => gone.current || hear({ key: asked, query: now, answer, problem: null }),
-        (error: unknown) => gone.current || hear((before) => ({ ...before, key: asked, problem: error instanceof Error ? error.message : String(error) })),
+        (error: unknown) => gone.current || hear((before) => ({ ...before, key: asked, problem: sentenceOf(error) })),
       )
       .then(() => rest)
       .then(() => {

@@ -49,3 +49,8 @@ export function keyOf(name: string, query: object): string {
   };
   return `${name} ${JSON.stringify(ordered(query))}`;
 }
+
+/** What went wrong, as a page says it. */
+export function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

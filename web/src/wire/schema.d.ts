@@ -184,6 +184,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/atlas_group": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Atlas Group
+         * @description Contributions and maps are read; then odd groups are tested on their photos.
+         */
+        readonly post: operations["atlas_group_api_atlas_group_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/baselines": {
         readonly parameters: {
             readonly query?: never;
@@ -1058,6 +1078,8 @@ export interface components {
          *         by: what decisions near each other share: "contributions" of channels, or "maps".
          *         groups: by their reasons; none where the run was not grouped.
          *         group: of each point the number of its group: int32, base64; "" where there are no groups.
+         *         grouped: the groups were found by the page, as `foveal.reasons` finds them without options.
+         *         view: where a row opens as the run asked for it.
          *         failed: rows with an error, at most `MOST_FAILED`; `failures`, how many there are.
          */
         readonly AtlasAnswer: {
@@ -1093,6 +1115,10 @@ export interface components {
             readonly groups: readonly components["schemas"]["AtlasGroup"][];
             /** Group */
             readonly group: string;
+            /** Grouped */
+            readonly grouped: boolean;
+            /** View */
+            readonly view: string;
             /** Failed */
             readonly failed: readonly number[];
             /** Failures */
@@ -1154,6 +1180,7 @@ export interface components {
          *         thumb: the photo, small, as a data URI; "" where it cannot be read.
          *         map: of the deepest layer, at most 56 × 56 cells where they cover the input edge to edge; None where there is
          *             none, or where on the photo it lies is not known.
+         *         match: the name of the reference that is most similar, in a run of matches.
          *         problem: why there is no photo, or no map.
          *         notes: what a reader must know of this row.
          */
@@ -1172,6 +1199,8 @@ export interface components {
             readonly score: number | null;
             /** Probability */
             readonly probability: number | null;
+            /** Match */
+            readonly match: string | null;
             /** Thumb */
             readonly thumb: string;
             /** Width */
@@ -1743,8 +1772,9 @@ export interface components {
          * @description The maps of one method.
          *
          *     Attributes:
-         *         method: as `foveal.explain` takes it; options after a colon.
+         *         method: as `foveal.explain` takes it, options after a colon; or a flow, see `foveal.webapp.flows`.
          *         layer: None is every stage for methods that one pass serves at all of them, the method's own place for others.
+         *         also: a layer that is no stage, whose map is shown with those of the stages; alone where the method has none.
          *         edit: what is hidden in the photo; the decision stays that about the photo as it is.
          *         switch: channels of a layer that are switched off or scaled; the same holds.
          */
@@ -1765,6 +1795,8 @@ export interface components {
             readonly method: string;
             /** Layer */
             readonly layer?: string | null;
+            /** Also */
+            readonly also?: string | null;
             readonly edit?: components["schemas"]["Edit"] | null;
             readonly switch?: components["schemas"]["Switch"] | null;
         };
@@ -1811,6 +1843,8 @@ export interface components {
             readonly method: string;
             /** Layer */
             readonly layer?: string | null;
+            /** Also */
+            readonly also?: string | null;
             readonly edit?: components["schemas"]["Edit"] | null;
             readonly switch?: components["schemas"]["Switch"] | null;
             /** At */
@@ -2201,6 +2235,8 @@ export interface components {
             readonly method: string;
             /** Layer */
             readonly layer?: string | null;
+            /** Also */
+            readonly also?: string | null;
             readonly edit?: components["schemas"]["Edit"] | null;
             readonly switch?: components["schemas"]["Switch"] | null;
             /**
@@ -2238,6 +2274,27 @@ export interface components {
              * @default false
              */
             readonly turned: boolean;
+        };
+        /**
+         * GroupQuery
+         * @description Groups by reason, as `foveal.reasons` finds them.
+         *
+         *     Attributes:
+         *         model: the network of the run, which is asked to test groups.
+         */
+        readonly GroupQuery: {
+            /** Run */
+            readonly run: string;
+            /** Model */
+            readonly model: string;
+        };
+        /**
+         * GroupedRun
+         * @description The run is grouped now: `run` is the key of the atlas that shows it.
+         */
+        readonly GroupedRun: {
+            /** Run */
+            readonly run: string;
         };
         /** HTTPValidationError */
         readonly HTTPValidationError: {
@@ -2500,6 +2557,7 @@ export interface components {
          *         method: "fam" with its weights, or any method of `foveal.explain`.
          *         lines: how many; None is 8 where they cost little.
          *         parts: how many parts that lie on both photos.
+         *         layer: whose maps; None is the method's own place.
          */
         readonly MatchQuery: {
             /** Photo */
@@ -2525,6 +2583,8 @@ export interface components {
              * @default 0
              */
             readonly parts: number;
+            /** Layer */
+            readonly layer?: string | null;
         };
         /**
          * MeanAnswer
@@ -3030,6 +3090,7 @@ export interface components {
          *     Attributes:
          *         count: how many; a network that decides by parts has its own number.
          *         resolution: how many times finer than the layer's map; not of such a network.
+         *         layer: where; None is the last stage. Not of such a network.
          */
         readonly PartsQuery: {
             /** Photo */
@@ -3052,6 +3113,8 @@ export interface components {
              * @enum {integer}
              */
             readonly resolution: 1 | 2 | 4;
+            /** Layer */
+            readonly layer?: string | null;
         };
         /**
          * Patch
@@ -3294,12 +3357,21 @@ export interface components {
         /**
          * RowQuery
          * @description A row of the run.
+         *
+         *     Attributes:
+         *         view: where it is shown; "" is the view of the run's verb.
          */
         readonly RowQuery: {
             /** Run */
             readonly run: string;
             /** Row */
             readonly row: number;
+            /**
+             * View
+             * @default
+             * @enum {string}
+             */
+            readonly view: "" | "decision" | "tree" | "parts" | "match" | "methods" | "channel";
         };
         /**
          * RowsAnswer
@@ -3891,6 +3963,8 @@ export interface components {
             readonly method: string;
             /** Layer */
             readonly layer?: string | null;
+            /** Also */
+            readonly also?: string | null;
             readonly edit?: components["schemas"]["Edit"] | null;
             readonly switch?: components["schemas"]["Switch"] | null;
         };
@@ -4541,6 +4615,68 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["AlikeAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly atlas_group_api_atlas_group_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["GroupQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["GroupedRun"];
                 };
             };
             /** @description Accepted */

@@ -56,5 +56,6 @@ export type AtlasGroup = Schemas["AtlasGroup"];
 export type AtlasRow = Schemas["AtlasRow"];
 export type AtlasRows = Schemas["RowsAnswer"];
 export type MeanMap = Schemas["MeanAnswer"];
+export type GroupedRun = Schemas["GroupedRun"];
 export type OpenedRow = Schemas["OpenedRow"];
 export type Alike = Schemas["AlikeAnswer"];

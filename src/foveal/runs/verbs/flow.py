@@ -78,4 +78,12 @@ class FlowEach:
             {**numbers, **(deletion_tests(context, why) if self.audit else {})},
             remarks=[flow_remarks(why[i]) for i in range(len(why))],
             notes=tuple(note for note in general_notes(why) if note not in together),
+            asked=self._asked(),
         )
+
+    def _asked(self) -> dict[str, str]:
+        """The reference by its name or its file; one in memory has neither."""
+        if not isinstance(self.reference, str | Path):
+            return {}
+        file = Path(self.reference)
+        return {"reference": str(file.absolute() if file.is_file() else self.reference)}

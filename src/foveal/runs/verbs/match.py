@@ -60,6 +60,7 @@ class MatchEach:
     layer: LayerSpec = None
     embedding: str | None = None
     gallery: tuple[Reference, ...] = field(init=False, repr=False)
+    root: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.references is None:
@@ -74,6 +75,7 @@ class MatchEach:
                 raise ImageError(f"References must be image files, and {shown(name)} lies inside of a file: unpack it.")
             gallery.append(Reference(name, source.root / name, label))
         object.__setattr__(self, "gallery", tuple(gallery))
+        object.__setattr__(self, "root", str(source.root.absolute()))
         find_metric(self.metric)
 
     def made_by(self, model: Model) -> str:
@@ -168,7 +170,8 @@ class Matcher:
             "match": [gallery[j].name for j in best],
         }
         margins = {"margin": [known(self._margin(row, j)) for row, j in zip(similarity, best, strict=True)]}
-        return Columns(why, margins, texts, self._remarks(why), (*self.notes, *_shared(pairs.notes, self.notes)))
+        notes = (*self.notes, *_shared(pairs.notes, self.notes))
+        return Columns(why, margins, texts, self._remarks(why), notes, asked={"references": self.asked.root})
 
     def _margin(self, similarity: Float[Tensor, " m"], best: int) -> float:
         """By how much the best is ahead of the next one, of another label where there are labels; NaN without one."""

@@ -67,6 +67,7 @@ class PartsOfEach:
             numbers,
             remarks=[part_remarks(ranked[i]) for i in range(len(ranked))],
             notes=tuple(note for note in general_notes(ranked) if note not in together),
+            asked={} if self.layer is None else {"layer": ranked.layer},
         )
 
 

@@ -28,6 +28,9 @@ class Columns:
         remarks: what a reader must know of each picture alone; not of the n together.
         notes: what a reader must know of all.
         contributions: what each channel contributes to their scores, where that is asked.
+        asked: settings in words that `Verb.settings` has as fingerprints only: the `layer` of parts, the `reference` of
+            a flow, the folder that the `references` of a match lie below. Whoever asks the same of one picture needs
+            them.
     """
 
     why: Explanation
@@ -36,6 +39,7 @@ class Columns:
     remarks: Sequence[Sequence[str]] = ()
     notes: tuple[str, ...] = ()
     contributions: ChannelContributions | None = None
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 Ask: TypeAlias = "Callable[[Context], Columns]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from foveal.webapp.ask import Progress, Query, ask
 from foveal.webapp.asks.library import photo_entry
 from foveal.webapp.atlas import AtlasRow
 from foveal.webapp.atlas_places import MOST_POINTS, cells_of, small_map, thinned
-from foveal.webapp.opened import row_address
+from foveal.webapp.opened_run import row_address, view_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,6 +94,8 @@ class AtlasAnswer(Wire):
         by: what decisions near each other share: "contributions" of channels, or "maps".
         groups: by their reasons; none where the run was not grouped.
         group: of each point the number of its group: int32, base64; "" where there are no groups.
+        grouped: the groups were found by the page, as `foveal.reasons` finds them without options.
+        view: where a row opens as the run asked for it.
         failed: rows with an error, at most `MOST_FAILED`; `failures`, how many there are.
     """
 
@@ -113,6 +115,8 @@ class AtlasAnswer(Wire):
     numbers: list[NumberColumn]
     groups: list[AtlasGroup]
     group: str
+    grouped: bool
+    view: str
     failed: list[int]
     failures: int
     notes: list[str]
@@ -151,9 +155,14 @@ class MeanAnswer(Wire):
 
 
 class RowQuery(AtlasQuery):
-    """A row of the run."""
+    """A row of the run.
+
+    Attributes:
+        view: where it is shown; "" is the view of the run's verb.
+    """
 
     row: Row
+    view: Literal["", "decision", "tree", "parts", "match", "methods", "channel"] = ""
 
 
 class OpenedRow(Wire):
@@ -189,9 +198,11 @@ def atlas(studio: Studio, query: AtlasQuery, progress: Progress) -> AtlasAnswer:
         numbers=[NumberColumn(name=name, values=_base64(each.astype("<f4"))) for name, each in numbers.items()],
         groups=[_group(group) for group in shown.reasons.groups] if shown.reasons else [],
         group=_base64(there.group.astype("<i4")) if there.group is not None else "",
+        grouped=shown.grouped,
+        view=view_of(run),
         failed=failed[:MOST_FAILED].tolist(),
         failures=len(failed),
-        notes=[*there.notes, *run.notes],
+        notes=[*there.notes, *(shown.reasons.notes if shown.reasons else ()), *run.notes],
     )
 
 
@@ -229,7 +240,7 @@ def mean(studio: Studio, query: MeanQuery, progress: Progress) -> MeanAnswer:
 @ask("atlas_open", lasting=False)
 def opened(studio: Studio, query: RowQuery, progress: Progress) -> OpenedRow:
     """The photo is read from its file, and becomes one of the studio's."""
-    address = row_address(studio, studio.atlas_or_refuse(query.run), query.row)
+    address = row_address(studio, studio.atlas_or_refuse(query.run), query.row, query.view)
     hash = address.partition("photo=")[2].partition("&")[0]
     return OpenedRow(photo=photo_entry(studio.photo(hash)), address=address)
 

@@ -14,6 +14,7 @@ from foveal.errors import LayerError
 from foveal.images import Batch
 from foveal.report.answers.decision import DecisionAnswer, decision_answer
 from foveal.webapp.ask import Progress, TargetQuery, ask
+from foveal.webapp.flows import TITLE, asked_flow, is_flow
 from foveal.webapp.questions import question_of
 from foveal.webapp.shapes import Edit, rasterized
 from foveal.webapp.switchboard import Switch, switched_off
@@ -29,14 +30,16 @@ class DecisionQuery(TargetQuery):
     """The maps of one method.
 
     Attributes:
-        method: as `foveal.explain` takes it; options after a colon.
+        method: as `foveal.explain` takes it, options after a colon; or a flow, see `foveal.webapp.flows`.
         layer: None is every stage for methods that one pass serves at all of them, the method's own place for others.
+        also: a layer that is no stage, whose map is shown with those of the stages; alone where the method has none.
         edit: what is hidden in the photo; the decision stays that about the photo as it is.
         switch: channels of a layer that are switched off or scaled; the same holds.
     """
 
     method: str = Field(default="gradcam", max_length=300)
     layer: str | None = Field(default=None, max_length=300)
+    also: str | None = Field(default=None, max_length=300)
     edit: Edit | None = None
     switch: Switch | None = None
 
@@ -49,7 +52,12 @@ class DecisionQuery(TargetQuery):
 @ask("decision")
 def decision(studio: Studio, query: DecisionQuery, progress: Progress) -> DecisionAnswer:
     """For methods of activations and gradients one forward and one backward pass, whatever the number of layers."""
-    return decision_answer(explained(studio, query, progress), title=studio.method(query.method).title)
+    return decision_answer(explained(studio, query, progress), title=title_of(studio, query.method))
+
+
+def title_of(studio: Studio, method: str) -> str:
+    """The method's name in print."""
+    return TITLE if is_flow(method) else studio.method(method).title
 
 
 def explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Explanation:
@@ -58,7 +66,8 @@ def explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Expla
 
 
 def _explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Explanation:
-    model, method = studio.model(query.model), studio.method(query.method)
+    model = studio.model(query.model)
+    method = None if is_flow(query.method) else studio.method(query.method)
     images: list[Any] | Batch = [studio.photo(query.photo).image]
     target = studio.target(query.target, model)
     if query.edit is not None or query.switch is not None:
@@ -68,10 +77,23 @@ def _explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Expl
             x = question.altered(rasterized(query.edit.shape, question.geometry)[None], query.edit)
         images, target = Batch(x, question.context.photos), question.pinned
     with nullcontext() if query.switch is None else switched_off(question.context, query.switch):
-        context = prepare(model, images, target, blind=target is None and method.needs == "activations")
-        layer = layers_of(context, method) if query.layer is None else query.layer
+        blind = target is None and method is not None and method.needs == "activations"
+        context = prepare(model, images, target, blind=blind)
+        layer = _layers(context, method, query)
+        if method is None:
+            return asked_flow(studio, query.method, model, images, target, layer, progress)
         (why,) = explanations(context, {query.method: method}, layer, progress)
         return why
+
+
+def _layers(context: Context, method: Method | None, query: DecisionQuery) -> str | tuple[str, ...] | None:
+    """Where the page asks; of a flow, which has no method, "all" stages."""
+    if query.layer is not None:
+        return query.layer
+    if query.also is None or (method is not None and method.place == "input"):
+        return "all" if method is None else layers_of(context, method)
+    stages = context.every_layer() if method is None else layers_of(context, method)
+    return (*stages, query.also) if isinstance(stages, tuple) else query.also
 
 
 def layers_of(context: Context, method: Method) -> str | tuple[str, ...] | None:

@@ -40,11 +40,13 @@ class MatchQuery(PairQuery):
         method: "fam" with its weights, or any method of `foveal.explain`.
         lines: how many; None is 8 where they cost little.
         parts: how many parts that lie on both photos.
+        layer: whose maps; None is the method's own place.
     """
 
     method: str = Field(default="fam", max_length=300)
     lines: int | None = Field(default=None, ge=0, le=100)
     parts: int = Field(default=0, ge=0, le=12)
+    layer: str | None = Field(default=None, max_length=300)
 
 
 @ask("match")
@@ -55,7 +57,7 @@ def matched(studio: Studio, query: MatchQuery, progress: Progress) -> MatchAnswe
     fam = method.name == "fam" and bool(method.options["oriented"]) and method.options["weights"] in WEIGHTS
     pair = match(
         model, [ours], [theirs], metric=query.metric, lines=query.lines, parts=query.parts, progress=progress,
-        weights=str(method.options["weights"]) if fam else "contribution",
+        weights=str(method.options["weights"]) if fam else "contribution", layer=query.layer,
     )  # fmt: skip
     answer = match_answer(pair)
     if fam:
@@ -63,7 +65,7 @@ def matched(studio: Studio, query: MatchQuery, progress: Progress) -> MatchAnswe
     drawn = {}
     for name, image, reference in (("query_map", ours, theirs), ("reference_map", theirs, ours)):
         target = Similar(reference, metric=query.metric)
-        why = explain(model, [image], target, method=method, progress=progress)
+        why = explain(model, [image], target, method=method, layer=query.layer, progress=progress)
         drawn[name] = map_answer(why.map[0], why.photos[0].geometry, why.where.get(why.layer))
         answer = answer.model_copy(update={
             "notes": list(dict.fromkeys([*answer.notes, *why.notes])), "seconds": answer.seconds + why.seconds,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from foveal.webapp.studio import Studio
 
 MOST = 8
+FINER = (1, 2, 4)
 
 
 class PartsQuery(TargetQuery):
@@ -23,10 +24,12 @@ class PartsQuery(TargetQuery):
     Attributes:
         count: how many; a network that decides by parts has its own number.
         resolution: how many times finer than the layer's map; not of such a network.
+        layer: where; None is the last stage. Not of such a network.
     """
 
     count: int = Field(default=3, ge=1, le=MOST)
     resolution: Literal[1, 2, 4] = 1
+    layer: str | None = Field(default=None, max_length=300)
 
 
 @ask("parts")
@@ -37,4 +40,5 @@ def parts(studio: Studio, query: PartsQuery, progress: Progress) -> PartsAnswer:
     progress("finding parts", 0, 0)
     if own_pooling(model.module):
         return parts_answer(ranked(model, [image], target))
-    return parts_answer(ranked(model, [image], target, count=query.count, resolution=query.resolution))
+    divided = ranked(model, [image], target, count=query.count, resolution=query.resolution, layer=query.layer)
+    return parts_answer(divided)

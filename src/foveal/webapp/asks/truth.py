@@ -15,7 +15,7 @@ from foveal.synthetic.agreement import share
 from foveal.synthetic.drawing import render
 from foveal.synthetic.effects import effects
 from foveal.webapp.ask import Progress, TargetQuery, ask
-from foveal.webapp.asks.decision import DecisionQuery, explained
+from foveal.webapp.asks.decision import DecisionQuery, explained, title_of
 from foveal.webapp.scenes import scene_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def truth(studio: Studio, query: TruthQuery, progress: Progress) -> TruthAnswer:
         verdict=verdict,
         layer=layer,
         method=why.method,
-        title=studio.method(query.method).title,
+        title=title_of(studio, query.method),
         layers=[
             LayerShare(layer=at, share=share(sided(map, found), labels, [deciding]), sees=stages.get(at))
             for at, map in maps.items()

@@ -25,7 +25,7 @@ export function Atlas() {
   return (
     <div class="atlas">
       <div class="question">
-        <h1>Which decisions share a reason?</h1>
+        <h1>Which decisions {asked.answer?.by === "maps" ? "have evidence in the same places" : "share a reason"}?</h1>
         {asked.answer && <p class="quiet">{asked.answer.title}</p>}
       </div>
       <Waiting asked={asked} what={asked.progress?.what} />
@@ -96,8 +96,9 @@ function Whole({ data }: { data: AtlasData }) {
 }
 
 function placing({ answer }: AtlasData): string {
-  if (answer.groups.length) return `Points lie near each other where the channels of ${answer.layer} contribute alike (foveal.reasons). Distances between far points say little.`;
-  const what = answer.by === "maps" ? `maps at ${answer.layer} have evidence in the same places` : "channels contribute alike";
+  if (answer.groups.length) return `Points lie near each other where the channels of ${answer.contributing} contribute alike and evidence lies in the same places (foveal.reasons). Distances between far points say little.`;
+  const maps = answer.view === "parts" ? `maps of ${answer.layer} lie` : `maps at ${answer.layer} have evidence`;
+  const what = answer.by === "maps" ? `${maps} in the same places` : "channels contribute alike";
   return `Points lie near each other where their ${what}: the first two principal components. Decisions that differ otherwise may lie on one another.`;
 }
 

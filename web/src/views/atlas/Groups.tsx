@@ -7,13 +7,14 @@ import { count, points } from "../../words/numbers";
 import type { Choice } from "./choice";
 import type { AtlasData } from "./data";
 import { Thumb } from "./Thumb";
+import { Ungrouped } from "./Ungrouped";
 
 const FIRST = 12;
 
 export function Groups({ data, choice }: { data: AtlasData; choice: Choice }) {
   const [all, setAll] = useState(false);
-  const { groups, by } = data.answer;
-  if (!groups.length) return <p class="hint">{ungrouped(by)}</p>;
+  const { groups } = data.answer;
+  if (!groups.length) return <Ungrouped data={data} />;
   const order = groups.map((group, number) => ({ group, number }));
   const wanted = order.filter(({ group }) => choice.predicted === undefined || group.class_name === choice.predicted);
   wanted.sort((a, b) => rank(b.group) - rank(a.group) || (b.group.effect ?? 0) - (a.group.effect ?? 0));
@@ -80,10 +81,4 @@ export function cost({ effect, chance, spread }: AtlasGroup) {
       )}
     </>
   );
-}
-
-function ungrouped(by: string): string {
-  return by === "contributions"
-    ? "This run was not grouped. foveal reasons RUN finds groups of a class that were decided for reasons of their own; open what it saves."
-    : "Decisions near each other have maps in the same places. This run kept no channel contributions (foveal run --contributions), so it cannot be grouped by reason.";
 }

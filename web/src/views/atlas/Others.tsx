@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Waiting } from "../../controls/Waiting";
 import { useAnswer } from "../../state/answers";
-import { keyOf } from "../../state/transport";
+import { keyOf, sentenceOf } from "../../state/transport";
 import type { Alike } from "../../wire/types";
 import { count } from "../../words/numbers";
 import { Card } from "./Gallery";
@@ -26,7 +26,7 @@ export function Others({ ask, query, title = "Others decided for this reason", o
     try {
       await onOpen(row);
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+      setProblem(sentenceOf(error));
     }
   };
   return (

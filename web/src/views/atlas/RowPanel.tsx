@@ -11,8 +11,9 @@ import type { AtlasData } from "./data";
 import { openRow } from "./opening";
 import { Others } from "./Others";
 import { Thumb } from "./Thumb";
+import { sentenceOf } from "../../state/transport";
 
-const ELSEWHERE = ["decision", "tree", "parts", "methods", "channel"];
+const ELSEWHERE = ["decision", "tree", "parts", "match", "methods", "channel"];
 
 export function RowPanel({ data, row }: { data: AtlasData; row: number }) {
   const asked = useAnswer<AtlasRows>("atlas_rows", { run: data.answer.run, rows: [row] });
@@ -38,7 +39,7 @@ export function RowPanel({ data, row }: { data: AtlasData; row: number }) {
               ×
             </button>
           </div>
-          {one.map && <Elsewhere row={row} />}
+          {one.map && <Elsewhere row={row} own={data.answer.view} />}
           {one.map && <Others query={{ run: data.answer.run, row }} ask="alike_row" onOpen={(next) => go({ row: String(next) })} />}
         </>
       )}
@@ -47,32 +48,38 @@ export function RowPanel({ data, row }: { data: AtlasData; row: number }) {
 }
 
 function Decided({ row }: { row: AtlasRow }) {
-  if (row.predicted === null && row.score === null) return null;
-  return (
-    <p>
-      {row.predicted !== null && (
-        <>
-          predicted <b>{shortName(row.predicted)}</b>
-        </>
-      )}
-      {row.label !== null && row.label !== row.predicted && (
-        <>
-          , labeled <b>{shortName(row.label)}</b>
-        </>
-      )}
-      {row.score !== null && `; score ${points(row.score)}`}
-      {row.probability !== null && `, probability ${chance(row.probability)}`}.
-    </p>
-  );
+  const { match, predicted, label, score, probability } = row;
+  const facts = [
+    match !== null && (
+      <>
+        most like <b>{match}</b>
+      </>
+    ),
+    predicted !== null && (
+      <>
+        {match === null ? "predicted" : "of"} <b>{shortName(predicted)}</b>
+      </>
+    ),
+    label !== null && label !== predicted && (
+      <>
+        labeled <b>{shortName(label)}</b>
+      </>
+    ),
+    score !== null && `score ${points(score)}`,
+    probability !== null && `probability ${chance(probability)}`,
+  ].filter(Boolean);
+  return facts.length ? <p>{facts.flatMap((fact, i) => (i ? [", ", fact] : [fact]))}.</p> : null;
 }
 
-function Elsewhere({ row }: { row: number }) {
+/** The view of the run's verb is the first. */
+function Elsewhere({ row, own }: { row: number; own: string }) {
   const [problem, setProblem] = useState("");
   const open = (view: string) => () => {
     setProblem("");
-    openRow(row, view).catch((error: unknown) => setProblem(error instanceof Error ? error.message : String(error)));
+    openRow(row, view).catch((error: unknown) => setProblem(sentenceOf(error)));
   };
   const there = views().filter((view) => ELSEWHERE.includes(view.name));
+  there.sort((a, b) => Number(b.name === own) - Number(a.name === own));
   return (
     <div class="controls">
       <span class="quiet">Open in</span>

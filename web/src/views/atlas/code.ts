@@ -12,11 +12,12 @@ export function useAtlasCode(data: AtlasData, choice: Choice, points: Int32Array
 
 /** `run = foveal.Run.load("run/").explained; run[run["predicted"] == "jay"]`; `run` where only some of its rows are shown. */
 export function pythonOf(data: AtlasData, choice: Choice, points: Int32Array): string {
-  const { folder, whole } = data.answer;
+  const { folder, whole, grouped } = data.answer;
   const load = whole ? `foveal.Run.load(${JSON.stringify(folder)})` : "run";
   if (choice.outcome === "failed") return `${load}.failed`;
   const masks = masksOf(data, choice);
-  if (choice.group !== null && !choice.area && !masks.length) return `reasons.run[reasons.groups[${choice.group}].rows]`;
+  if (choice.group !== null && !choice.area && !masks.length)
+    return `${grouped ? `reasons = foveal.reasons(${load}, model); ` : ""}reasons.run[reasons.groups[${choice.group}].rows]`;
   if (choice.group !== null || choice.area) return `${load}[[${Array.from(points, (point) => data.rows[point]).join(", ")}]]`;
   if (!masks.length) return `${load}.explained`;
   return `run = ${load}.explained; run[${masks.length === 1 ? masks[0] : masks.map((mask) => `(${mask})`).join(" & ")}]`;

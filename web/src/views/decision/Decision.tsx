@@ -11,7 +11,7 @@ import { placesOf } from "../../draw/places";
 import { chooseScale, type Sign } from "../../draw/scale";
 import { useAnswer } from "../../state/answers";
 import { address, go } from "../../state/address";
-import { colors, isHovered, library, methodName, model, photo, target, transport } from "../../state/store";
+import { colors, isHovered, library, method, methodName, model, photo, target, transport } from "../../state/store";
 import { fieldOf, type Field } from "../../wire/map";
 import type { Decision as DecisionAnswer, Scores, Stages } from "../../wire/types";
 import { scoreNoun } from "../../words/scores";
@@ -47,14 +47,19 @@ export function Decision() {
   const altered = useAltered(asking);
   const asIs = useAnswer<DecisionAnswer>("decision", { ...asking, method: methodName.value });
   const left = useAnswer<DecisionAnswer>("decision", altered.change && { ...asking, method: methodName.value, ...altered.change });
-  const decided = altered.change && (left.answer || left.problem) ? left : asIs;
+  // A layer that is no stage is asked for by its name.
+  const wanted = address.value.layer;
+  const astray = asIs.answer && !asIs.waiting && wanted && transport.value.live && method.value?.place !== "input" && !asIs.answer.layers.includes(wanted);
+  const beside = useAnswer<DecisionAnswer>("decision", astray ? { ...asking, method: methodName.value, also: wanted } : null);
+  const decided = altered.change && (left.answer || left.problem) ? left : beside.answer ? beside : asIs;
   const scored = useAnswer<Scores>("scores", transport.value.has("scores", on) ? on : null);
   const staged = useAnswer<Stages>("stages", transport.value.has("stages", on) ? on : null);
   const [pointed, setPointed] = useState<{ field: Field; at: [number, number] } | null>(null);
   const sign = (address.value.sign as Sign | undefined) ?? "auto";
   const [limit, setLimit] = useState<{ limit?: number; from?: number }>({});
   const answer = decided.problem ? null : decided.answer;
-  const layer = answer ? Math.max(0, answer.layers.indexOf(address.value.layer ?? answer.layers.at(-1)!)) : 0;
+  const named = answer ? answer.layers.indexOf(wanted ?? "") : 0;
+  const layer = named < 0 ? answer!.layers.length - 1 : named;
   const field = answer ? fieldOf(answer.maps[layer]!) : null;
   const share = least();
   const scale = useMemo(() => {
@@ -109,6 +114,7 @@ export function Decision() {
           <Reading answer={answer} layer={layer} field={field} places={places} position={position} />
         </figure>
         {!decided.problem && <Waiting asked={decided} what={decided.progress?.what} />}
+        {decided === asIs && <Waiting asked={beside} />}
         <Controls />
         {answer && <DepthScrubber answer={answer} chosen={layer} sign={sign} onChange={(next) => go({ layer: next })} />}
         {answer && plain && <DepthCurves answer={answer} asked={depth} noun={noun} />}
@@ -123,7 +129,7 @@ export function Decision() {
         <Waiting asked={scored} />
         {plain && answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} hidden={hidden} noun={noun} />}
         {plain && answer && field && <WhatIf field={field} places={places} layer={answer.layers[layer]!} />}
-        {plain && answer && library.value?.atlas && <Others ask="alike" query={{ run: library.value.atlas, ...asking }} onOpen={openRow} />}
+        {plain && answer && library.value?.atlas && <Others ask="alike" query={{ run: library.value.atlas, ...asking }} onOpen={(row) => openRow(row, "decision")} />}
         {plain && field && scale && deletion.asked && <DeletionCurve asked={deletion} field={field} from={scale.from} noun={noun} />}
         {answer && field && (
           <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} stages={staged.answer} layer={answer.layers[layer]!} field={field} />

@@ -17,7 +17,7 @@ export function MethodMenu() {
       <label class="select">
         <span class="spoken">Method</span>
         <select value={name} title={method.value?.about} onChange={(event) => choose(event.currentTarget.value)}>
-          {!method.value && <option value={name}>{name}</option>}
+          {!method.value && <option value={name}>{name === "naflow" ? "NAFlow" : name}</option>}
           {[...families].map(([family, methods]) => (
             <optgroup label={family}>
               {methods.map((one) => (

@@ -1,4 +1,5 @@
 // What is shown, by which method, how photos are compared, how many lines, on which scale.
+import { OtherLayer } from "../../controls/OtherLayer";
 import { Segmented } from "../../controls/Segmented";
 import { address, go } from "../../state/address";
 import { library, transport } from "../../state/store";
@@ -34,6 +35,7 @@ export function MatchControls({ divisible, lines }: Props) {
           onChange={(show) => go({ show: show === "apart" ? "apart" : undefined, at: undefined })}
         />
       )}
+      {!apart && <OtherLayer />}
       {!apart && library.value?.live && (
         <label class="select">
           <span class="spoken">Method</span>

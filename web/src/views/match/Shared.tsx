@@ -34,7 +34,8 @@ interface Props {
 export function Shared({ on, one, other, rank, of, divisible }: Props) {
   const lines = address.value.lines === undefined ? null : Number(address.value.lines);
   const pairOf = { ...on, other: other.hash };
-  const asked = useAnswer<Matched>("match", { ...pairOf, method: by.value, lines, parts: 0 });
+  const { of: layer } = address.value;
+  const asked = useAnswer<Matched>("match", { ...pairOf, method: by.value, lines, parts: 0, ...(layer && { layer }) });
   const { answer } = asked;
   const at = chosen.value;
   const found = useAnswer<Counterpart>("counterpart", at && { ...pairOf, side: at.side, positions: [[at.row, at.column]] });

@@ -1,5 +1,6 @@
 // The call that makes what is shown.
 import { code } from "../../app/Footer";
+import { address } from "../../state/address";
 import { model } from "../../state/store";
 import type { PhotoEntry } from "../../wire/types";
 import { by, metric } from "./state";
@@ -11,13 +12,14 @@ export function showCode(one: PhotoEntry, other: PhotoEntry, than: PhotoEntry | 
   const [method, weights] = than ? ["fam", "linear"] : split(by.value);
   const compared = metric.value === "cosine" ? "" : `metric="${metric.value}"`;
   const fam = method === "fam";
-  const options = [compared, weights === "contribution" ? "" : `weights="${weights}"`, lines === null ? "" : `lines=${lines}`];
+  const layer = than ? "" : (address.value.of ?? "");
+  const options = [compared, weights === "contribution" ? "" : `weights="${weights}"`, lines === null ? "" : `lines=${lines}`, layer && `layer="${layer}"`];
   const rest = options.filter(Boolean).map((option) => `, ${option}`).join("");
   const similar = `foveal.Similar(${references}${compared && `, ${compared}`})`;
   code.value = {
     python: fam
       ? `pair = foveal.match(model, ${one.source}, ${references}${rest})${than ? "; pair.query_maps[0, 0] - pair.query_maps[0, 1]" : ""}`
-      : `foveal.explain(model, ${one.source}, ${similar}, method="${by.value}")`,
+      : `foveal.explain(model, ${one.source}, ${similar}, method="${by.value}"${layer && `, layer="${layer}"`})`,
     command: [
       "foveal match",
       one.source,
@@ -27,6 +29,7 @@ export function showCode(one: PhotoEntry, other: PhotoEntry, than: PhotoEntry | 
       compared && `--metric ${metric.value}`,
       weights !== "contribution" && fam && `--weights ${weights}`,
       lines !== null && `--lines ${lines}`,
+      layer && `--layer ${layer}`,
     ].filter(Boolean).join(" "),
     seconds,
   };

@@ -1,7 +1,7 @@
 // What the grid shows: methods, layers and models, as the address has them.
 import { address, go } from "../../state/address";
 import { recordedOf } from "../../state/recorded";
-import { library, methodName, model, photo, transport } from "../../state/store";
+import { library, method, methodName, model, photo, transport } from "../../state/store";
 import type { MethodEntry, ModelEntry } from "../../wire/types";
 
 const USUAL = ["gradcam", "hirescam", "layercam", "ablationcam", "lrp-gamma", "occlusion", "guidedbackprop"];
@@ -24,7 +24,7 @@ export function everyMethod(): MethodEntry[] {
 
 export function columns(): Column[] {
   const known = new Map(everyMethod().map((entry) => [entry.name, entry]));
-  const own = methodName.value;
+  const own = method.value ? methodName.value : USUAL[0]!; // a flow is no method
   const names = inReport() ?? listOf(address.value.methods as string | undefined) ?? (USUAL.includes(own) ? USUAL : [own, ...USUAL]);
   return names.flatMap((name) => {
     const entry = known.get(name.split(":")[0]!);

@@ -1,4 +1,5 @@
 // How many parts, and how much finer than the layer's own map; a network that decides by parts has its own.
+import { OtherLayer } from "../../controls/OtherLayer";
 import { Segmented } from "../../controls/Segmented";
 import { address, go } from "../../state/address";
 import { transport } from "../../state/store";
@@ -27,6 +28,7 @@ export function Controls({ answer }: { answer: Parts | null }) {
         />
         <output>{count}</output>
       </label>
+      <OtherLayer />
       <Segmented label="Resolution" options={FINER} value={resolution} onChange={(next) => go({ resolution: next === "1" ? undefined : next })} />
     </div>
   );

@@ -22,9 +22,9 @@ import { FirstLevel } from "./FirstLevel";
 import { placeOf, Ranks } from "./Ranks";
 
 export function partsQuery(): Record<string, string | number> {
-  const { count, resolution } = address.value as Record<string, string | undefined>;
+  const { count, resolution, of } = address.value as Record<string, string | undefined>;
   const on = { photo: photo.value!.hash, model: model.value!.name, target: target.value };
-  return { ...on, count: Number(count ?? 3), resolution: Number(resolution ?? 1) };
+  return { ...on, count: Number(count ?? 3), resolution: Number(resolution ?? 1), ...(of && { layer: of }) };
 }
 
 export function partsAreThere(): boolean {

@@ -11,8 +11,8 @@ export function useCode(answer: Parts | null, query: Record<string, string | num
     const asked = pythonTarget(target.value, answer.asked);
     const image = photo.value.source;
     const named = target.value ? ` --target ${JSON.stringify(target.value)}` : "";
-    const options = answer.own ? "" : `, count=${query["count"]}, resolution=${query["resolution"]}`;
-    const flags = answer.own ? "" : ` --count ${query["count"]} --resolution ${query["resolution"]}`;
+    const options = answer.own ? "" : `, count=${query["count"]}, resolution=${query["resolution"]}${query["layer"] ? `, layer="${query["layer"]}"` : ""}`;
+    const flags = answer.own ? "" : ` --count ${query["count"]} --resolution ${query["resolution"]}${query["layer"] ? ` --layer ${query["layer"]}` : ""}`;
     code.value = {
       python: `foveal.parts(model, ${image}${asked ? `, ${asked}` : ""}${options})`,
       command: `foveal parts ${image} --model ${model.value.source}${named}${flags}`,
