@@ -213,11 +213,11 @@ def step(stage: str) -> Callable[[Setup], list[float]]:
 
 
 def page(until: str) -> Callable[[Setup], list[float]]:
-    """Seconds of `foveal compare`, two photos and four methods, from the command to its first row or to its end."""
+    """Seconds of `foveal compare`, two photos and four methods, from the command to its first numbers or to its end."""
 
     def run(s: Setup) -> list[float]:
         return [
-            row if until == "first row" else end for row, end in (compared(s) for _ in range(max(1, s.rounds // 3)))
+            row if until == "first numbers" else end for row, end in (compared(s) for _ in range(max(1, s.rounds // 3)))
         ]
 
     return run
@@ -267,7 +267,7 @@ ROWS = (
     Row("audit, 20 controls", 24, audited(20)),
     Row("measure, usual metrics, with baseline maps", 120, measured(True)),
     Row("measure, usual metrics", 40, measured(False)),
-    Row("compare, 2 photos × 4 methods: first row", 5, page("first row"), "s"),
+    Row("compare, 2 photos × 4 methods: first numbers", 5, page("first numbers"), "s"),
     Row("compare, 2 photos × 4 methods: the page", 25, page("end"), "s"),
     Row("LRP-γ", 4, explained("lrp-gamma", layer="input")),
     Row("LRP-z⁺", 4, explained("lrp-zplus", layer="input")),

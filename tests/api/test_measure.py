@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ from foveal.synthetic import Split
 from tests.networks import Planted, architecture, tiny
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.conftest import NoTrace
 
 QUICK = EvaluationSettings(steps=6, shares=(0.3, 0.7), samples=6, grid=(8, 8))
@@ -440,6 +443,35 @@ def test_rows_come_as_they_are_measured() -> None:
     assert sorted(heard, key=str) == sorted(scores.rows(), key=str) and so_far[-1] == 4
     assert so_far == sorted(so_far) and len(so_far) > 4  # told after every chunk, not only after every map
     assert [row["method"] for row in heard] == ["map", "(random)"] * 2  # image by image
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_few_copies_tell_comes_first(together: bool) -> None:
+    model, (x, truth) = Patch().eval(), patched(2)
+    asked: list[int] = []
+    model.register_forward_hook(lambda module, inputs, output: asked.append(len(inputs[0])))
+    first: list[dict[str, Any]] = []
+    copies: list[int] = []
+
+    def hear(row: Mapping[str, Any]) -> None:
+        first.append(dict(row))
+        copies.append(sum(asked))
+
+    told: dict[str, Any] = {
+        "explanations": {"a": truth, "b": truth.flip(2)}, "metrics": ["deletion", "drop", "gini"],
+        "baseline_maps": ("random",), "setting": replace(QUICK, together=together),
+    }  # fmt: skip
+    scores = foveal.measure(model, x, 0, **told)
+    alone, every = sum(asked), [row for row in scores.rows() if row["method"] in "ab"]
+    asked.clear()
+    assert foveal.measure(model, x, 0, **told, on_first=hear).values == scores.values
+    assert sum(asked) <= alone, "nothing is asked twice for it"
+    wanted = ("picture", "target", "score", "method", "drop", "gini")
+    assert sorted(first, key=str) == sorted(({key: row[key] for key in wanted} for row in every), key=str)
+    assert all(copies[k] < alone / 3 for k in range(2)), "the first photo's are told before its curves are asked"
+    first.clear()
+    foveal.measure(model, x, 0, **told | {"metrics": ["drop", "gini"]}, on_first=hear)
+    assert not first, "the row itself is the first that is known"
 
 
 def test_the_command_prints_rows_and_latex(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import foveal
 from foveal.engine import stages
 from foveal.engine.arguments import Arguments
 from foveal.engine.blank import Blank
+from foveal.engine.settings import settings_of
 from foveal.engine.stages import describe
 from foveal.engine.structure import Structure
 from foveal.errors import ModelError
@@ -302,6 +303,46 @@ def test_settings_and_further_inputs_are_kept_apart() -> None:
     assert describe(model, image(40)).stages[-1].stride == (3, 3)
     model.second.stride = (2, 2)
     assert describe(model, image(40)).stages[-1].stride == (2, 2)
+
+
+class Enlarging(nn.Module):
+    def __init__(self, ratios: Any) -> None:
+        super().__init__()
+        self.first, self.enlarge = nn.Conv2d(3, 4, 3, 2, 1), nn.Upsample(scale_factor=2.0)
+        self.last = nn.Conv2d(4, 4, 3, 1, 1)
+        self.enlarge.ratios = ratios
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.enlarge(self.first(x))).mean((2, 3))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "ratios", [None, (1, [2]), (torch.ones(2), 3)], ids=["plain", "a list inside", "a tensor inside"]
+)
+def test_whatever_sets_a_layer_is_noticed(ratios: Any) -> None:
+    """Numbers that are not whole, an attribute of another kind, a new one, another layer, and back again."""
+    model = Enlarging(ratios).eval()
+
+    def size() -> tuple[int, ...]:
+        return describe(model, image(32)).shapes["last"][2:]
+
+    assert size() == (32, 32)
+    first = settings_of(model)
+    model.enlarge.scale_factor = 4.0
+    assert size() == (64, 64)
+    model.enlarge.scale_factor, model.enlarge.size = None, (24, 24)
+    assert size() == (24, 24) and settings_of(model) != first
+    model.enlarge.scale_factor, model.enlarge.size = 2.0, None
+    assert size() == (32, 32) and settings_of(model) == first
+    model.enlarge.further = 1
+    assert settings_of(model) != first
+    del model.enlarge.further
+    assert settings_of(model) == first
+    model.first.register_module("nothing", None)
+    model.enlarge.scale_factor = 4.0
+    assert size() == (64, 64)
+    model.enlarge = nn.Identity()
+    assert size() == (16, 16)
 
 
 def test_channels_last_in_memory_are_something_else() -> None:

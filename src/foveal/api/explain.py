@@ -21,7 +21,6 @@ from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
 from foveal.engine.stages import Structure, describe
-from foveal.engine.transformer import looks_like_transformer
 from foveal.errors import FovealError, MethodError, ModelError, UnknownMethod
 from foveal.images import Batch
 from foveal.methods import Method, MethodLike, MethodsLike, find_methods, optional
@@ -226,7 +225,7 @@ def explanations_or_reasons(
     evidence.notes[:0] = context.remarks()
     reads_layers = context.target is not None and context.target.layers
     if layer is None and not reads_layers and any(method.place == "last stage" for method in methods.values()):
-        evidence.notes += _far_from_the_score(context.model, context.tracing())
+        evidence.notes += _far_from_the_score(context.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
     return tuple(
         _explanation(context, evidence, request, made, seconds) for request in asked if request.name in evidence.maps
@@ -285,13 +284,13 @@ def _needs_more(name: str) -> MethodError:
     )
 
 
-def _far_from_the_score(model: nn.Module, structure: Structure) -> list[str]:
+def _far_from_the_score(structure: Structure) -> list[str]:
     """What to say of transformers, and of networks whose last feature map is far from the score."""
     last = structure.usual
     far = not structure.default and last.depth < structure.depth / 3
     after = f"{structure.depth - last.depth} of {structure.depth} layers come after the last feature map, {last.name}"
     little = "so this map says little about the decision"
-    if looks_like_transformer(unwrap(model)):
+    if structure.transformer:
         why = f"{after}, {little}" if far else "its maps are computed in the same way, but were not tested"
         return [f"this looks like a transformer, and foveal explains convolutional networks: {why}"]
     return [f"{after}, {little}: name another layer, or use a method of the input"] if far else []

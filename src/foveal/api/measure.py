@@ -37,7 +37,7 @@ from foveal.metrics.baselines import black
 from foveal.metrics.evaluation import CURVES, Evaluation, EvaluationSettings
 from foveal.metrics.metric import CLOSE, Metric, find_metrics
 from foveal.metrics.placement import Box
-from foveal.metrics.together import evaluated_together, least_copies
+from foveal.metrics.together import FEW, evaluated_first, evaluated_together, least_copies
 from foveal.models.black_box import Scorer
 from foveal.models.model import Model
 from foveal.results.provenance import versions
@@ -76,6 +76,7 @@ def measure(
     precision: Precision = "auto",
     progress: Progress | None = None,
     on_row: Callable[[Mapping[str, Any]], None] | None = None,
+    on_first: Callable[[Mapping[str, Any]], None] | None = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
@@ -111,6 +112,8 @@ def measure(
         progress: hears (what, done, total).
         on_row: hears each row as soon as it is measured: image, target, score, method and the metrics, as in
             `Scores.rows`.
+        on_first: hears rows of fewer metrics before the others are asked: those that look at the map alone or at two
+            copies. A copy in bfloat16 is not compared with float32 yet, so that `on_row` may tell another number.
 
     The other arguments are those of `explain`. A map with values that are not finite is undefined in every metric, and
     counted.
@@ -140,13 +143,16 @@ def measure(
     words = words_of(many.values(), context) if of_results else ()
     with perturbed_scores(context, of, words=words, precision=precision) as asked:
         for i, question in enumerate(asked):
-            rows = partial(_measured, context, i, maps, len(explained), question, known, setting, chosen, progress)
+            row = partial(row_of, context.photos[i].source, question.label, question.whole)
+            first = (lambda name, measured: on_first(row(name, measured))) if on_first else None  # noqa: B023
+            rows = partial(
+                _measured, context, i, maps, len(explained), question, known, setting, chosen, progress, first
+            )
             for name, measured in question.settled(rows):
                 for metric, value in measured.items():
                     values[name][metric].append(value)
                 if on_row:
-                    known_so_far = context.photos[i].source, question.label, question.whole
-                    on_row(row_of(*known_so_far, name, measured))
+                    on_row(row(name, measured))
         return Scores(
             values={name: {m: tuple(v) for m, v in by_metric.items()} for name, by_metric in values.items()},
             pictures=tuple(photo.source for photo in context.photos),
@@ -197,9 +203,10 @@ def default_setting(
 def _measured(
     context: Context, i: int, maps: Mapping[str, NamedMaps], own: int, question: PerturbedScore, known: Objects,
     setting: EvaluationSettings, metrics: Mapping[str, Metric], progress: Progress | None,
+    first: Callable[[str, dict[str, float]], None] | None,
 ) -> Iterator[tuple[str, dict[str, float]]]:  # fmt: skip
     """Every metric of the maps of image i, map by map; NaN for maps that are not finite. The first `own` are no
-    baseline maps."""
+    baseline maps; of these `first` hears the metrics that are soon there."""
     experiments = [*dict.fromkeys(metric.experiment for metric in metrics.values() if metric.experiment)]
     before, done, expected = question.count, 0, max(1, least_copies(setting, experiments, len(maps)))
 
@@ -212,10 +219,16 @@ def _measured(
     finite = [name for name, entry in maps.items() if bool(torch.isfinite(entry.maps[i]).all())]
     trials: dict[str, Evaluation] = {}
     rounds: list[Iterator[int]] = []
+    soon = {name: metric for name, metric in metrics.items() if _is_soon(metric)} if first else {}
+    soon = soon if len(soon) < len(metrics) else {}
     for names in [finite] if setting.together else [[name] for name in finite]:
         answers = Answers(question, x, whole=question.whole, chunk=setting.chunk, tick=tell)
         group = {name: _trial(context, i, maps[name], answers, question, known, setting) for name in names}
         methods = sum(name in group for name in [*maps][:own])
+        if first and soon:
+            evaluated_first(answers, [*group.values()][:methods], experiments)
+            for name in names[:methods]:
+                first(name, {metric: kind(group[name]) for metric, kind in soon.items()})
         rounds.append(evaluated_together(answers, [*group.values()], experiments, methods))
         trials |= group
     ended = chain.from_iterable(rounds)
@@ -226,6 +239,11 @@ def _measured(
         yield name, measured
         done += 1
         tell()
+
+
+def _is_soon(metric: Metric) -> bool:
+    """Whether it looks at the map alone, or at few copies."""
+    return metric.needs == "map" or (metric.needs == "network" and metric.experiment in FEW)
 
 
 def _trial(

@@ -165,6 +165,8 @@ class Method:
         Raises:
             MethodError: for an option there is not, or a value of another kind.
         """
+        if not given:
+            return self
         for key in given:
             if key not in self.options:
                 known = ", ".join(f"{name}={value}" for name, value in self.options.items()) or "none"

@@ -61,11 +61,12 @@ def compare(
       foveal compare query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
     --target as in `foveal explain`. naflow is the flow of `foveal flow` at the last stage. Each row is printed as soon
-    as it is measured. The folder gets compare.html, a page of the studio with tables that sort by any metric: first
-    with the maps of the first photo, then with the numbers of all photos that are done. Beside it lie scores.csv, the
-    table to paste as scores.md, scores.tex and scores.html, and manifest.json. --figure puts the maps into one figure
-    for a paper. Prints the paths of page, figure and tables; --json adds intervals and the tests of all pairs of
-    methods. After an interruption the same command goes on with the photos that are left.
+    as it is measured; of the first photo, before that, what two masked copies a map tell ("so far"). The folder gets
+    compare.html, a page of the studio with tables that sort by any metric: first with the maps of the first photo, then
+    with the numbers of all photos that are done. Beside it lie scores.csv, the table to paste as scores.md, scores.tex
+    and scores.html, and manifest.json. --figure puts the maps into one figure for a paper. Prints the paths of page,
+    figure and tables; --json adds intervals and the tests of all pairs of methods. After an interruption the same
+    command goes on with the photos that are left.
     """
     options.one_format(json=output.json, latex=latex)
     drawing.check()
@@ -99,6 +100,7 @@ def compare(
                 layer=layer,
                 move=counted(move, i, len(files)),
                 on_maps=None if done.parts else page.show_maps,
+                first=not done.parts,
             )
             done.add(i, table)
             page.show(whys, done)

@@ -80,6 +80,7 @@ def measured_photo(
     layer: object = None,
     move: Callable[[int, int], None],
     on_maps: Callable[[Mapping[str, Any]], None] | None = None,
+    first: bool = False,
 ) -> tuple[dict[str, Any], Scores]:
     """The explanations of one photo by method, and their scores; each row is told as soon as it is measured.
 
@@ -88,10 +89,12 @@ def measured_photo(
         layer: asked for; then baseline maps need the maps of all methods, and all are made first.
         move: hears (done, total) after each map.
         on_maps: hears the explanations there are, before they are measured.
+        first: whether the metrics that are soon there are told before the others are asked.
     """
     from foveal.api.measure import default_setting, measure
     from foveal.targets import Labels
 
+    tell = partial(tell_row, each_label=isinstance(target, Labels))
     alone = layer is None and precision == "float32"  # with rounding, methods that are alike would differ
     steps_of_work = _in_turn(methods) if alone else [list(methods)]
     explanations: dict[str, Any] = {}
@@ -113,7 +116,8 @@ def measured_photo(
             setting=default_setting(batch.tensor, steps=steps),
             precision=precision,
             progress=_shifted(move, before, to_come),
-            on_row=partial(tell_row, each_label=isinstance(target, Labels)) if made else None,
+            on_row=tell if made else None,
+            on_first=partial(tell, so_far=True) if made and first else None,
         )
         table = part if table is None else table.beside(part)
     assert table is not None
@@ -136,16 +140,17 @@ def save_tables(scores: Scores, folder: Path) -> list[Path]:
     return [folder / f"scores.{end}" for end in ("csv", *pasted)]
 
 
-def tell_row(row: Mapping[str, Any], *, each_label: bool = False) -> None:
+def tell_row(row: Mapping[str, Any], *, each_label: bool = False, so_far: bool = False) -> None:
     """A row for people, as soon as it is measured; those of baseline maps wait for the table.
 
     Args:
         each_label: whether a photo has a row a label, so that the label is told, too.
+        so_far: whether metrics are missing, and these are not compared with float32 yet.
     """
     if not row["method"].startswith("("):
         numbers = [f"{name} {number_text(value)}" for name, value in list(row.items())[4:]]
         of = f", {row['target']}" if each_label else ""
-        info(f"{Path(row['picture']).name}{of}, {row['method']}: {', '.join(numbers)}")
+        info(f"{Path(row['picture']).name}{of}, {row['method']}{', so far' * so_far}: {', '.join(numbers)}")
 
 
 def number_text(value: float | None) -> str:

@@ -40,8 +40,9 @@ class Buffers:
         self._copies = [(group, _joined(group)) for group in groups.values()]
         self.large = [b for b in tensors.values() if b.numel() >= LARGE]
         # What a TorchScript module does to its weights is hidden from everything else.
-        scripts = [m for m in modules if isinstance(m, torch.jit.ScriptModule)]
-        watched = self.large + [p for m in scripts for p in m.parameters(recurse=False)]
+        scripts = {kind for kind in {*map(type, modules)} if issubclass(kind, torch.jit.ScriptModule)}
+        closed = [m for m in modules if type(m) in scripts] if scripts else []
+        watched = self.large + [p for m in closed for p in m.parameters(recurse=False)]
         self.watch = WritesWatched(watched) if watched else None
 
     def restore(self) -> bool:

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from foveal.engine.guard import every_module
 from foveal.engine.room import room
-from foveal.engine.stages import settings_of
+from foveal.engine.settings import settings_of
 
 UNNOTICED = 2**24  # bytes
 """Not worth looking up what is left."""
@@ -145,7 +144,7 @@ def load_of(owner: object, x: Tensor, *about: Hashable, graph: bool = False) -> 
         about: what else tells one way through it from another.
         graph: whether a graph is kept for a backward pass.
     """
-    own = hash(tuple(settings_of(module) for module in every_module(owner))) if isinstance(owner, nn.Module) else 0
+    own = settings_of(owner) if isinstance(owner, nn.Module) else 0
     key = (tuple(x.shape[1:]), x.dtype, x.device, graph, about, own)
     loads, fresh = _known.setdefault(owner, {}), Load(x.device, graph=graph)
     if key not in loads and len(loads) >= _REMEMBERED:

@@ -32,15 +32,17 @@ from foveal.engine.graph import (
     own_backwards,
     works_along_images,
 )  # fmt: skip
-from foveal.engine.guard import every_module, untouched, unwrap
+from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.model_errors import model_errors
 from foveal.engine.other_size import Laid, Traced, score_tensors
 from foveal.engine.pyramid import Pyramids
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.run_log import module_hooks
+from foveal.engine.settings import settings_of
 from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, is_point, size_in, stepping
 from foveal.engine.structure import Lying, Stage, Structure
+from foveal.engine.transformer import looks_like_transformer
 from foveal.errors import ModelError
 
 __all__ = ["Stage", "Structure", "describe"]
@@ -56,8 +58,6 @@ class _Known:
 
 _known: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
 _REMEMBERED = 16  # input sizes and settings a model
-_PLAIN = (int, str, tuple)
-_EVERY = frozenset(vars(nn.Module()))  # what every module has: its mode, hooks and parts
 
 
 def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) -> Structure:
@@ -77,7 +77,7 @@ def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) ->
     model = unwrap(model)
     every = arguments or Arguments(len(x))
     first = every.row(0)
-    own = (x.dtype, first.key(), tuple(settings_of(module) for module in every_module(model)))
+    own = (x.dtype, first.key(), settings_of(model))
     known = _known.setdefault(model, _Known())
     key, kind = (tuple(x.shape[1:]), *own), (x.ndim, *x.shape[1:2], *own)
     if key not in known.structures:
@@ -115,14 +115,6 @@ def _traced(model: nn.Module, x: Tensor, arguments: Arguments, known: _Known, ki
         with suppress(ModelError):
             return _trace(model, images, own, keep_graph=keep).structure
     raise failed
-
-
-def settings_of(module: nn.Module) -> tuple[Any, ...]:
-    """What tells a module from another, and from itself when someone changed its stride, say."""
-    if module._modules:
-        return (id(module),)
-    own = vars(module).items()
-    return (id(module), *[value for key, value in own if key not in _EVERY and isinstance(value, _PLAIN)])
 
 
 def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: bool = True) -> Traced:
@@ -223,6 +215,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
         stages, coarsest(stages) if dense else None, shapes, layouts, calls, depth, rows, name,
         lying=lying, along_images=works_along_images(ends), own_backwards=own, embedding=_embedding(outputs),
         levels=tuple(level.address for level in levels), detects=detects,
+        transformer=looks_like_transformer(model),
     )  # fmt: skip
     return Traced(structure, tracker.log, seen, numbers, returned, layings, dense)
 

@@ -83,6 +83,7 @@ class Structure:
         embedding: what says that the output is an embedding; None where nothing does.
         levels: addresses of the maps of a feature pyramid, finest first, from which the output is made; empty without.
         detects: whether the output are boxes around objects.
+        transformer: whether more layers attend than slide windows.
         orders: layer -> how its rows go with the images, of those that were asked about; see `engine.row_order`.
     """
 
@@ -101,6 +102,7 @@ class Structure:
     embedding: EmbeddingSign | None = None
     levels: tuple[str, ...] = ()
     detects: bool = False
+    transformer: bool = False
     orders: dict[str, Literal["own", "others", "all"]] = field(default_factory=dict, repr=False)
 
     @property

@@ -51,8 +51,8 @@ def _global_hooks() -> list[Callable[..., Any]]:
 
 def written_buffers(modules: Sequence[nn.Module]) -> list[Tensor]:
     """The buffers of modules that are known to only read their weights which a forward in evaluation mode may write."""
-    others = [m for m in modules if type(m) not in STATISTICS]
-    return [b for m in others for b in m._buffers.values() if b is not None]
+    others = [held for m in modules if (held := m._buffers) and type(m) not in STATISTICS]
+    return [b for held in others for b in held.values() if b is not None]
 
 
 def _known(made: Any) -> bool:

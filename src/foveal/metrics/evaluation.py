@@ -149,6 +149,10 @@ class Evaluation:
             self.answers.of(self.experiment(name))
         return self._made[name]
 
+    def has_made(self, name: ExperimentName) -> bool:
+        """Whether the result of this experiment is there."""
+        return name in self._made
+
     def experiment(self, name: ExperimentName, tolerance: float | None = None) -> Experiment[Any]:
         """An experiment, which leaves its result here; a curve goes on to a smaller tolerance."""
         setting, seed, place = self.setting, self.setting.seed, self.place

@@ -6,6 +6,7 @@ are told apart; then, map by map, everything else.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import combinations
 
@@ -14,6 +15,9 @@ import torch
 from foveal.metrics.asking import Answers
 from foveal.metrics.curves import Curve
 from foveal.metrics.evaluation import CURVES, CurveName, Evaluation, EvaluationSettings, ExperimentName
+
+FEW: tuple[ExperimentName, ...] = ("masked",)
+"""Experiments that take two copies a map."""
 
 
 def evaluated_together(
@@ -30,15 +34,21 @@ def evaluated_together(
     for kind in kinds:
         _tell_apart(answers, maps, kind, len(maps) if own is None else own)
     others = [name for name in names if name not in kinds]
-    left, done = {number: len(others) for number in range(len(maps))}, 0
-    ended = answers.together([each.experiment(name) for each in maps for name in others])
+    asked = [(number, name) for number, each in enumerate(maps) for name in others if not each.has_made(name)]
+    left, done = Counter(number for number, _ in asked), 0
+    ended = answers.together([maps[number].experiment(name) for number, name in asked])
     while done < len(maps):
         if left[done] == 0:
             yield done
             done += 1
         else:
-            number, _ = next(ended)
-            left[number // len(others)] -= 1
+            place, _ = next(ended)
+            left[asked[place][0]] -= 1
+
+
+def evaluated_first(answers: Answers, maps: Sequence[Evaluation], names: Collection[ExperimentName]) -> None:
+    """Makes those of the experiments that take few copies a map; whoever goes on with all asks none of these again."""
+    _made(answers.together([each.experiment(name) for each in maps for name in FEW if name in names]))
 
 
 def least_copies(setting: EvaluationSettings, names: Collection[ExperimentName], maps: int) -> int:

@@ -91,13 +91,19 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
 
 
 def outputs_of(module: nn.Module) -> int | None:
-    """How many numbers the last layer with weights gives."""
-    counts = [
-        part.out_features if isinstance(part, nn.Linear) else part.out_channels
-        for part in module.modules()
-        if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
-    ]
-    return counts[-1] if counts else None
+    """How many numbers the last layer with weights gives; None without any."""
+    return _outputs(module, set())
+
+
+def _outputs(module: nn.Module, seen: set[nn.Module]) -> int | None:
+    """The same from the end on, so that most of a network is not looked at; a part may hold the whole."""
+    seen.add(module)
+    for part in reversed(module._modules.values()):
+        if part is not None and part not in seen and (count := _outputs(part, seen)) is not None:
+            return count
+    if isinstance(module, nn.Linear):
+        return module.out_features
+    return module.out_channels if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) else None
 
 
 def _lines(text: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from foveal.engine.guard import every_module, hooked_backward, is_compiled, unwrap
+from foveal.engine.guard import are_compiled, every_module, hooked_backward, unwrap
 from foveal.engine.task import Task, check_task
 from foveal.errors import ModelError, shown
 from foveal.images import Batch
@@ -83,7 +83,7 @@ class Model:
 
 def check_real(module: nn.Module, name: str) -> None:
     """ModelError for a network whose weights have no values."""
-    if any(p is not None and p.is_meta for part in every_module(module) for p in part._parameters.values()):
+    if any(p is not None and p.is_meta for m in every_module(module) if (own := m._parameters) for p in own.values()):
         raise ModelError(f"the weights of {name} are on the meta device and have no values: load them to a real one")
 
 
@@ -164,11 +164,12 @@ def state_notes(subject: Model) -> tuple[str, ...]:
         notes.append(
             "the model was in training mode; it was explained in evaluation mode, and is in training mode again"
         )
-    if hooked := hooked_backward(unwrap(subject.module)):
+    modules = every_module(subject.module)
+    if hooked := hooked_backward(unwrap(subject.module), modules):
         notes.append(
             "backward hooks were disabled during the explanation, so that they do not change maps: those on "
             f"{', '.join(hooked)}"
         )
-    if is_compiled(subject.module):
+    if are_compiled(modules):
         notes.append("the model is compiled; the original module was run instead, uncompiled")
     return tuple(notes)

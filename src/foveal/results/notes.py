@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,17 +20,15 @@ def map_notes(maps: Mapping[str, Float[Tensor, "n h w"]]) -> tuple[str, ...]:
     """A sentence for each layer and kind of oddity: values that are not numbers, all zero, nothing in favor."""
     notes = []
     for layer, map in maps.items():
-        cells = map.detach().flatten(1)
-        finite = cells.isfinite().all(1)
-        zero = (cells == 0).all(1)
-        against = finite & ~zero & (cells <= 0).all(1)
+        lows, highs = map.detach().flatten(1).aminmax(dim=1)  # NaN where there is any
+        ranges = [*zip(lows.tolist(), highs.tolist(), strict=True)]
         for here, told in (
-            (~finite, "the map has values that are not numbers"),
-            (zero, "there is no evidence, the map is all zero"),
-            (against, "all evidence is negative"),
+            ([not -inf < low <= high < inf for low, high in ranges], "the map has values that are not numbers"),
+            ([low == high == 0 for low, high in ranges], "there is no evidence, the map is all zero"),
+            ([-inf < low < 0 and high <= 0 for low, high in ranges], "all evidence is negative"),
         ):
-            if here.any():
-                notes.append(f"{layer}: {told}{_which(here.tolist())}")
+            if any(here):
+                notes.append(f"{layer}: {told}{_which(here)}")
     return tuple(notes)
 
 

@@ -111,10 +111,13 @@ def _finite(s: Tensor) -> Tensor:
 
 
 def same_sign(parts: list[Tensor], y: Tensor, G: Tensor) -> list[Tensor]:
-    """Of a sum y = Σ parts, only the parts that go y's way keep its relevance: a factor for the gradient of each."""
-    ways = [part * y for part in parts]
-    total, *rest = (positive(part, where=way) for part, way in zip(parts, ways, strict=True))
-    for part in rest:
-        total += part
+    """Of a sum y of two parts, only those that go y's way keep its relevance: a factor for the gradient of each."""
+    a, b = parts
+    if float(y.amin()) >= 0:  # behind a ReLU; what it set to 0 has no relevance
+        ways, total = parts, torch.maximum(y, a)  # y where both go up, else the one that does
+        total = torch.maximum(total, b, out=total)
+    else:
+        ways = [part * y for part in parts]
+        total = positive(a, where=ways[0]).add_(positive(b, where=ways[1]))
     s = _finite((y * G).div_(total))
     return [positive(s, where=way) for way in ways]

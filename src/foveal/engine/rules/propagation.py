@@ -200,8 +200,8 @@ class Propagation(RulesMode):
         after, left, right = kept(y), kept(a), kept(b)
 
         def pullback(G: Tensor) -> tuple[Tensor, ...]:
-            gradients = same_sign([first * left, second * right], after, G)
-            return first * gradients[0], second * gradients[1]
+            gradients = same_sign([_times(first, left), _times(second, right)], after, G)
+            return _times(first, gradients[0]), _times(second, gradients[1])
 
         result = pulled(y, pullback, a, b)
         self.kept.made(result, after)
@@ -273,6 +273,10 @@ class Propagation(RulesMode):
         **dict.fromkeys(BENDS, _bent),
         **dict.fromkeys(CONSTANTS, _constant),
     }
+
+
+def _times(factor: float, values: Tensor) -> Tensor:
+    return values if factor == 1 else factor * values
 
 
 def _images_lead(name: str, args: Any, place: int) -> bool:
