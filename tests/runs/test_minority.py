@@ -71,7 +71,7 @@ def test_one_after_the_other() -> None:
     assert len(clear_minorities(features, most=1)[0]) == 1 and clear_minorities(features, most=0)[0] == []
 
 
-@pytest.mark.parametrize(("n", "d"), [(14, 30), (25, 300), (60, 30), (60, 300), (200, 40)])
+@pytest.mark.parametrize(("n", "d"), [(14, 30), (25, 300), (60, 30), (60, 300), (200, 40), (50, 2000)])
 def test_chance_alone_makes_no_clear_minority(n: int, d: int) -> None:
     assert not [seed for seed in range(12) if clear_minorities(noise(n, d, seed), most=3)[0]]
 

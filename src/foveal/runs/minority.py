@@ -13,12 +13,14 @@ under two normal distributions of one variance, each with its own members, than 
                                     H      the entropy of being in the one or the other
 
 Halves of one normal distribution have −0.18, halves of a uniform one 0. The best of all directions has more by chance,
-the more the fewer decisions there are; `CLEAR` and `IN_ALL` lie above what chance reached in classes without a cue:
-0.42 for 40 to 80 decisions of 128 features (`benchmarks.reasons`, seeds 0 to 3), 23 over all for 12 to 24.
+the more the fewer decisions and the more features there are. What counts as clear lies above what chance reached in
+classes without a cue (0.42 for 40 to 80 decisions of 128 features; `benchmarks.reasons`, seeds 0 to 3) and, but for
+features with very long tails, in features without groups (`benchmarks.minority`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 CLEAR, IN_ALL = 0.4, 20.0
 """The least gain of a minority that lies clearly apart: for each decision, and over all of them."""
+FEATURES, DOUBLED = 128, 5.0
+"""From so many features on, the least gain over all decisions is larger, by so much for each doubling."""
 FEWEST, SHARE, MOST = 5, 0.08, 0.5
 """A minority has so many members at least, and is at least and at most such a share of all."""
 STARTS, TURNS = 64, 8
@@ -49,15 +53,18 @@ class Minority:
     Attributes:
         own: (n,), which they are.
         gain: how clearly they lie apart, for each decision.
+        features: how many there are.
     """
 
     own: Bool[NDArray[np.bool_], " n"]
     gain: float
+    features: int
 
     @property
     def clear(self) -> bool:
         """Further apart than chance makes them."""
-        return self.gain >= CLEAR and self.gain * len(self.own) >= IN_ALL
+        in_all = IN_ALL + DOUBLED * max(0.0, math.log2(self.features / FEATURES))
+        return self.gain >= CLEAR and self.gain * len(self.own) >= in_all
 
 
 def clear_minorities(
@@ -100,7 +107,7 @@ def minority(*features: Float[NDArray[Any], "n _"]) -> Minority | None:
             break
         sides = again
     best = int(gains.argmax())
-    return Minority(sides[:, best], float(gains[best]))
+    return Minority(sides[:, best], float(gains[best]), points.shape[1])
 
 
 def best_splits(
