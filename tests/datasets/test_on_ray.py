@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from foveal.datasets.deaths import KILLED
-from foveal.datasets.on_ray import LOCAL, RayWorkers, joined
+from foveal.datasets.on_ray import LOCAL, RayWorkers, begun, joined
 from foveal.datasets.plan import Plan
 from foveal.errors import FovealError
 from tests.datasets.test_executors import Unloadable
@@ -59,3 +60,22 @@ def test_the_picture_that_kills_its_actors_is_isolated(tmp_path: Path) -> None:
     list(RayWorkers(mine, 1, lambda step: None, "local").each(tasks(plan)))
     rows = pq.read_table(sorted((tmp_path / "out").glob("part-*"))).to_pydict()
     assert rows["error"] == [None, None, KILLED, None]
+
+
+def test_a_cluster_that_does_not_answer_is_not_waited_for() -> None:
+    """As Ray does where the head ends while it is joined."""
+    never = threading.Event()
+
+    class Ray:
+        def init(self, **settings: object) -> None:
+            if settings.get("address") != "open":
+                never.wait(60)
+            if settings.get("broken"):
+                raise ValueError("no such setting")
+
+    with pytest.raises(ConnectionError, match="has not answered for 0 s"):
+        begun(Ray(), 0.05, address="gone")
+    begun(Ray(), 5, address="open")
+    with pytest.raises(ValueError, match="no such setting"):
+        begun(Ray(), 5, address="open", broken=True)
+    never.set()

@@ -10,6 +10,7 @@ import logging
 import os
 import pickle
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,8 @@ PATIENCE = 300.0
 SECOND = 1.0
 HEAD_PATIENCE = 20.0
 """Seconds for which the head of a cluster may not answer; Ray itself waits for a minute."""
+JOINING = 90.0
+"""Seconds that joining a cluster, or starting a local one, may take."""
 STILLBORN = 3
 """Actors that may end one after the other while they load the network, before that is an error."""
 
@@ -264,10 +267,34 @@ def joined(address: str, count: int) -> tuple[Any, bool]:
         "num_cpus": count, "num_gpus": 0, "include_dashboard": False, "object_store_memory": STORE
     }  # fmt: skip
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == LOCAL else {}))
+        begun(ray, JOINING, address=address, log_to_driver=False, logging_level=logging.ERROR,
+              **(own if address == LOCAL else {}))  # fmt: skip
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise FovealError(f"Cannot reach a Ray cluster at {address!r}: {_first_line(error)}.") from error
     return ray, True
+
+
+def begun(ray: Any, seconds: float, **settings: Any) -> None:
+    """`ray.init` in a thread of its own: where the head ends just then, it waits for ever.
+
+    Raises:
+        ConnectionError: where it takes longer.
+    """
+    failed: list[BaseException] = []
+
+    def begin() -> None:
+        try:
+            ray.init(**settings)
+        except BaseException as error:  # noqa: BLE001 (is raised below)
+            failed.append(error)
+
+    thread = threading.Thread(target=begin, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise ConnectionError(f"it has not answered for {seconds:.0f} s")
+    if failed:
+        raise failed[0]
 
 
 def _got(ray: Any, ref: Any) -> Any:

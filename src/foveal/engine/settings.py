@@ -47,9 +47,9 @@ class _Settings:
         read = tuple(_read(module) for module in modules)
         if read not in self._numbers and len(self._numbers) >= _REMEMBERED:
             del self._numbers[next(iter(self._numbers))]
-        found = self._numbers.setdefault(read, next(self._count))
-        self._last = [*map(id, modules)], [*map(_Layer, own)], found
-        return found
+        number = self._numbers.setdefault(read, next(self._count))
+        self._last = [*map(id, modules)], [*map(_Layer, own)], number
+        return number
 
 
 class _Layer:

@@ -76,15 +76,15 @@ def clear_minorities(
         features: as of `minority`.
         most: minorities, at most.
     """
-    found: list[NDArray[np.intp]] = []
+    odd: list[NDArray[np.intp]] = []
     left = np.arange(len(features[0]))
-    while len(found) < most:
+    while len(odd) < most:
         apart = minority(*(block[left] for block in features))
         if apart is None or not apart.clear:
             break
-        found.append(left[apart.own])
+        odd.append(left[apart.own])
         left = left[~apart.own]
-    return found, left
+    return odd, left
 
 
 def minority(*features: Float[NDArray[Any], "n _"]) -> Minority | None:
