@@ -38,7 +38,7 @@ SECOND = 1.0
 HEAD_PATIENCE = 20.0
 """Seconds for which the head of a cluster may not answer; Ray itself waits for a minute."""
 JOINING = 90.0
-"""Seconds that joining a cluster, or starting a local one, may take."""
+"""Seconds that joining a cluster may take."""
 STILLBORN = 3
 """Actors that may end one after the other while they load the network, before that is an error."""
 
@@ -263,12 +263,12 @@ def joined(address: str, count: int) -> tuple[Any, bool]:
         raise MissingExtra("many machines need Ray, which is not installed: pip install 'foveal[ray]'") from error
     if ray.is_initialized():
         return ray, False
-    own: dict[str, Any] = {
-        "num_cpus": count, "num_gpus": 0, "include_dashboard": False, "object_store_memory": STORE
-    }  # fmt: skip
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        begun(ray, JOINING, address=address, log_to_driver=False, logging_level=logging.ERROR,
-              **(own if address == LOCAL else {}))  # fmt: skip
+        if address == LOCAL:  # whose processes end with the thread that starts them
+            ray.init(LOCAL, num_cpus=count, num_gpus=0, include_dashboard=False, object_store_memory=STORE, **quiet)
+        else:
+            begun(ray, JOINING, address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise FovealError(f"Cannot reach a Ray cluster at {address!r}: {_first_line(error)}.") from error
     return ray, True
