@@ -78,6 +78,8 @@ def test_chance_alone_makes_no_clear_minority(n: int, d: int) -> None:
 
 def test_sizes_units_and_what_cannot_be_split() -> None:
     assert minority(np.zeros((40, 3))) is None and minority(noise(8, 3, 0)) is None
+    rounded = np.float32(0.1) + np.float32(7e-9) * np.random.default_rng(0).integers(-1, 2, (60, 9))
+    assert minority(np.full((40, 3), 0.1)) is None and minority(rounded) is None
     features = noise(70, 50, seed=4)
     features[:12, 0] += 9 * features[:, 0].std()
     one, other = minority(features[:, :25], features[:, 25:]), minority(1000 * features[:, :25], features[:, 25:])

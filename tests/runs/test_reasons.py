@@ -138,6 +138,21 @@ def test_what_does_not_fit_is_said(run: foveal.Run, tmp_path: Path) -> None:
         foveal.reasons(run[[]], model())
 
 
+def test_numbers_that_are_not_finite_are_said(run: foveal.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = foveal.Run.contributions
+
+    def broken(self: foveal.Run, of: str = "sum") -> np.ndarray:
+        values = known(self, of)
+        values[3, 0] = np.inf
+        return values
+
+    monkeypatch.setattr(foveal.Run, "contributions", broken)
+    with pytest.raises(
+        ResultError, match="not finite numbers in 1 decision: leave these rows out, the first is green/03"
+    ):
+        foveal.reasons(run, model())
+
+
 def test_groups_are_as_many_as_there_is_evidence_for() -> None:
     random = np.random.default_rng(0)
     one = random.normal(size=(60, 2))

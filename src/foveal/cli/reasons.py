@@ -38,10 +38,10 @@ def reasons(
       foveal run photos/ -m demo --contributions -o run/
       foveal reasons run/ -o reasons/
 
-    A group is odd if it is a minority of its class that some channels contribute to as they do to no others. The rest
-    is grouped by which channels contribute, and where evidence lies. In an odd group the evidence that sets it apart is
-    hidden; where that lowers the score of its photos more than that of others of the class, it is flagged: look whether
-    what they share should decide.
+    A group is odd if it is a minority of its class and lies clearly apart from the rest by what channels contribute.
+    The rest is grouped by which channels contribute, and where evidence lies. In an odd group the evidence that sets it
+    apart is hidden; where that lowers the score of its photos more than that of others of the class, it is flagged:
+    look whether what they share should decide.
 
     The output folder gets the result, which foveal.Reasons.load reads, and a picture for each class that is flagged
     (or for the first). Prints the paths of these; --json the groups.

@@ -85,7 +85,7 @@ def reasons(
         preprocessing: as in `foveal.explain`, where the run was made with one.
 
     Raises:
-        ResultError: where the run has no contributions, or maps of several sizes.
+        ResultError: where the run has no contributions, maps of several sizes, or numbers that are not finite.
         ModelError: where the network is not that of the run, or cannot be loaded by its name.
         MethodError: for settings there are not.
         MissingExtra: where scikit-learn is not installed.
@@ -105,6 +105,11 @@ def reasons(
     evidence = _Evidence(chosen.contributions(), chosen.contributions("max"), chosen.maps().numpy())
     if evidence.maps.ndim != 3:
         raise ResultError(f"Reasons are grouped for maps of images (h, w), and these are {evidence.maps.shape[1:]}.")
+    if endless := int((~evidence.finite).sum()):
+        raise ResultError(
+            f"Contributions or maps are not finite numbers in {counted(endless, 'decision')}: leave these rows out, "
+            f"the first is {chosen['uri'][int(np.argmin(evidence.finite))]}."
+        )
     notes: list[str] = []
     names, classes = sorted(set(chosen[by])), list[_GroupedClass]()
     for name in names:
@@ -142,6 +147,12 @@ class _Evidence:
     brings: NDArray[np.float32]
     largest: NDArray[np.float32]
     maps: NDArray[np.float32]
+
+    @property
+    def finite(self) -> NDArray[np.bool_]:
+        """(n,), whether all numbers of a decision are."""
+        each = (self.brings, self.largest, self.maps.reshape(len(self.maps), -1))
+        return np.logical_and.reduce([np.isfinite(numbers).all(1) for numbers in each])
 
     def of(self, own: NDArray[np.bool_]) -> _Evidence:
         """Of some decisions."""

@@ -42,6 +42,8 @@ FEWEST, SHARE, MOST = 5, 0.08, 0.5
 STARTS, TURNS = 64, 8
 FLOOR = 0.1
 """Features that differ less than this share of the one that differs most count less."""
+ROUNDING = 1e-6
+"""Spread, as a share of the largest number of a block, below which a feature is constant."""
 RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0)
 """In units of the mean variance along the principal components; the one that errs least is taken."""
 
@@ -163,5 +165,8 @@ def _principal(centered: Features) -> tuple[Float[NDArray[np.float64], "n r"], F
 
 
 def _standardized(block: Features) -> Features:
+    """Zero where decisions differ by no more than rounding."""
     spread = block.std(0)
-    return np.asarray((block - block.mean(0)) / (spread + FLOOR * spread.max() + 1e-12))
+    differs = spread > ROUNDING * np.abs(block).max()
+    scale = np.where(differs, spread + FLOOR * spread.max(), 1)
+    return np.asarray(np.where(differs, (block - block.mean(0)) / scale, 0))

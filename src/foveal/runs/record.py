@@ -103,8 +103,7 @@ class RunManifest:
     @classmethod
     def read(cls, saved: Saved) -> RunManifest:
         """What a manifest says."""
-        said = {name: saved[name] for name in cls.__dataclass_fields__ if name not in ("files", "asked")}
-        said["asked"] = saved.get("asked", {})
+        said = {name: saved[name] for name in cls.__dataclass_fields__ if name != "files"}
         tuples = {name: tuple(said[name]) for name in ("layers", "numbers", "texts", "notes")}
         record = cls(**{**said, **tuples}, files=dict(saved["files"]))
         if record.of != saved["fingerprint"]:
