@@ -152,7 +152,7 @@ class _Evidence:
     def finite(self) -> NDArray[np.bool_]:
         """(n,), whether all numbers of a decision are."""
         each = (self.brings, self.largest, self.maps.reshape(len(self.maps), -1))
-        return np.logical_and.reduce([np.isfinite(numbers).all(1) for numbers in each])
+        return np.asarray(np.logical_and.reduce([np.isfinite(numbers).all(1) for numbers in each]))
 
     def of(self, own: NDArray[np.bool_]) -> _Evidence:
         """Of some decisions."""
