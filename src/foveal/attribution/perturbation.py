@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,6 +20,7 @@ from foveal.engine.channel_swap import ChannelSwap
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, chunked, fitting
 from foveal.engine.forward import Given, output_of
 from foveal.engine.guard import unwrap
+from foveal.engine.inference import InferenceForward
 from foveal.engine.layout import Layout, channels_first
 from foveal.engine.locks import memory_of
 from foveal.engine.memory import Load, load_of
@@ -66,7 +67,7 @@ class PerturbationScorer:
         image: int,
         layer: str,
         tick: Callable[[int, int], None],
-        runs: Mapping[bool, ForwardRun],
+        runs: Forwards,
     ) -> None:
         assert passed.verdict is not None
         if not passed.verdict.per_image:
@@ -229,10 +230,15 @@ class PerturbationScorer:
 
     def _outcome(self, x: Float[Tensor, "k c h w"]) -> ModelOutput:
         if self._target.layers:
-            run = self._runs[torch.is_grad_enabled()]
+            run = self._runs.to_layers[torch.is_grad_enabled()]
             output = run.forward(x, self._arguments, stop=True, mode=self._under())
             return outcome_of(self._context, self._target, run, output)
+        faster = self._context.mode is None
+        output = self._runs.inference(x, self._whole) if faster else self._whole(x)
+        return self._context.outcome(output, {})
 
+    def _whole(self, x: Float[Tensor, "k c h w"]) -> Any:
+        """What the network returns."""
         # A forward may write into its input: into copies made for it, not into the picture itself.
         ours = memory_of(x) in (memory_of(self.x), memory_of(self._context.x)) and not is_seen(x)
         own = ours or x.requires_grad
@@ -241,8 +247,7 @@ class PerturbationScorer:
             return self._arguments.bind(x.clone() if own else x, lambda tensor: tensor.detach().clone())
 
         with self._under():
-            output = output_of(self.model, given, gradient=torch.is_grad_enabled())
-        return self._context.outcome(output, {})
+            return output_of(self.model, given, gradient=torch.is_grad_enabled())
 
     def load(self, *about: Hashable, graph: bool = False) -> Load:
         """What a whole forward of one copy makes of memory; with a `graph`, what it keeps for a backward pass too."""
@@ -332,15 +337,30 @@ def failing(method: str, probe: PerturbationScorer) -> Iterator[None]:
         raise ModelError(f"{method} of this {name} at {probe.layer} failed: {reason(error)}") from error
 
 
+@dataclass(frozen=True)
+class Forwards:
+    """The forward passes of a block.
+
+    Attributes:
+        to_layers: those that end at the last of the layers that the decision is read from: without gradients, and with;
+            none where it is read from the output.
+        inference: of copies by the dozen.
+    """
+
+    to_layers: Mapping[bool, ForwardRun]
+    inference: InferenceForward
+
+
 @contextmanager
-def runs_for(context: Context, passed: PassResult) -> Iterator[Mapping[bool, ForwardRun]]:
-    """Forwards that end at the last of the layers that the decision is read from: without gradients, and with."""
+def runs_for(context: Context, passed: PassResult) -> Iterator[Forwards]:
+    """The forward passes in which altered copies are asked about."""
     layers = passed.verdict.per_image[0].layers if passed.verdict and passed.verdict.per_image else ()
     with ExitStack() as block:
         last_calls = context.tracing().last_calls(context.model, layers) if layers else {}
-        yield {
+        to_layers = {
             gradient: block.enter_context(
                 capture(context.model, layers, gradient=gradient, differentiable=gradient, last_calls=last_calls)
             )
             for gradient in ((False, True) if layers else ())
         }
+        yield Forwards(to_layers, InferenceForward(unwrap(context.model)))

@@ -106,7 +106,7 @@ class Record(TorchFunctionMode):
         elif not written and results and all(_of(tensor, self.n) for tensor in results):
             self._note(results, given=True)
             return Op(func, tree_map(_noted, result))
-        if not _about_shape(func):
+        if not about_shape(func):
             self._needed += inputs
         return Op(func, computed=True)
 
@@ -198,7 +198,7 @@ def _kept(value: Any) -> Any:
     return value.blank.expand(value.shape) if tensor is None else tensor
 
 
-def _about_shape(func: Any) -> bool:
+def about_shape(func: Any) -> bool:
     """Whether an operation asks for no numbers."""
     name = getattr(func, "__name__", "")
     return (getattr(func.__self__, "__name__", "") if name == "__get__" else name) in _SHAPE

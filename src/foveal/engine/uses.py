@@ -227,7 +227,7 @@ class Survey(Following):
                 self._results.drop(tensor)
 
     def finish(self, output: Any) -> None:
-        parts = [p for leaf in tree_leaves(output) for p in ([leaf] if isinstance(leaf, Tensor) else _parts(leaf))]
+        parts = tensors_of(output)
         self.reached = not parts or any(self._of_image(part) for part in parts)
 
 
@@ -262,10 +262,6 @@ def _roles(func: Any, name: str, args: Any, kwargs: Any) -> Iterator[tuple[str, 
         yield from ((role, tensor) for tensor in tensors_in(value))
 
 
-def _parts(value: Any) -> list[Tensor]:
-    return [*tensor_parts(value).values()]
-
-
 def _matters(use: Use) -> bool:
     """Weights before biases, wherever an operation takes them."""
     return use.role not in ("weight", "left", "right")
@@ -274,6 +270,15 @@ def _matters(use: Use) -> bool:
 def tensors_in(values: Any) -> list[Tensor]:
     """Every tensor in a nested structure of lists, tuples and dictionaries, in its order."""
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+def tensors_of(output: Any) -> list[Tensor]:
+    """The same of what a network returned, which may be an object that has tensors."""
+    return [
+        tensor
+        for leaf in tree_leaves(output)
+        for tensor in ([leaf] if isinstance(leaf, Tensor) else tensor_parts(leaf).values())
+    ]
 
 
 def version_of(tensor: Tensor) -> int:

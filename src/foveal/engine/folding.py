@@ -1,0 +1,188 @@
+"""Batch norms folded into the convolutions before them, in a forward pass without a graph; no module is changed.
+
+    conv → batch norm     (W∗x + b − μ) γ/√(σ²+ε) + β  =  (W γ/√(σ²+ε))∗x  +  (b − μ) γ/√(σ²+ε) + β
+
+Which convolutions go into a batch norm, and nowhere else, is noted in a plain pass. In a folded one, a function mode
+gives these convolutions other weights, and has the batch norms return what they are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
+
+from foveal.engine.op_record import about_shape
+from foveal.engine.precision import CONVOLUTIONS
+from foveal.engine.uses import tensors_in, tensors_of
+
+_NORMS: Mapping[Any, Sequence[str]] = {
+    functional.batch_norm: ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
+    torch.batch_norm: ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps"),
+}
+_CONVOLUTION = ("input", "weight", "bias")
+
+
+class Strayed(BaseException):
+    """This pass does not go the way that was noted. Not an Exception, so no model swallows it."""
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNorm:
+    """What a batch norm in evaluation mode was given beside its input."""
+
+    mean: Tensor
+    variance: Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+    eps: float
+
+    def same(self, other: BatchNorm | None) -> bool:
+        return other is not None and all(
+            own is theirs or (isinstance(own, float) and own == theirs)
+            for own, theirs in zip(vars(self).values(), vars(other).values(), strict=True)
+        )
+
+    def folded(self, W: Tensor, b: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The weights of a convolution that has this batch norm in it."""
+        scale = (self.variance + self.eps).rsqrt()
+        if self.weight is not None:
+            scale = scale * self.weight
+        shift = -self.mean * scale if b is None else (b - self.mean) * scale
+        return W * scale.view(-1, *[1] * (W.ndim - 1)), shift if self.bias is None else shift + self.bias
+
+
+@dataclass(eq=False)
+class Convolution:
+    """One call of a convolution.
+
+    Attributes:
+        norm: the batch norm that alone takes what it gives; None where something else does.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    norm: BatchNorm | None = None
+    alone: bool = True
+
+
+class Survey(TorchFunctionMode):
+    """Notes the convolutions of a pass in order, and what takes their results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: list[Convolution] = []
+        self._of: Any = WeakTensorKeyDictionary()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if not about_shape(func):
+            self._taken(func, args, kwargs)
+        result = func(*args, **kwargs)
+        if func in CONVOLUTIONS and isinstance(result, Tensor):
+            weight, bias = _weights(args, kwargs)
+            self._of[result] = Convolution(weight, bias)
+            self._calls.append(self._of[result])
+        return result
+
+    def noted(self, output: Any) -> list[Convolution]:
+        """The convolutions of the pass that returned this; none of them has a norm that does not fold."""
+        for tensor in tensors_of(output):
+            if tensor in self._of:
+                self._of[tensor].alone = False
+        for call in self._calls:
+            call.norm = call.norm if call.alone else None
+        return self._calls
+
+    def _taken(self, func: Any, args: Any, kwargs: Any) -> None:
+        given = [self._of[tensor] for tensor in tensors_in((args, kwargs)) if tensor in self._of]
+        if not given:
+            return
+        x, norm = _batch_norm(func, args, kwargs)
+        for call in given:
+            first = norm is not None and call.norm is None and len(given) == 1 and x in self._of
+            call.alone &= first
+            call.norm = norm
+
+
+class FoldedPass(TorchFunctionMode):
+    """One forward pass with weights that have the batch norms in them.
+
+    Args:
+        calls: the convolutions as noted.
+        weights: of each, the folded ones; None where nothing is folded.
+
+    Raises:
+        Strayed: in the middle of the pass, or at its end, where it goes another way, or wants gradients.
+    """
+
+    def __init__(self, calls: Sequence[Convolution], weights: Sequence[tuple[Tensor, Tensor] | None]) -> None:
+        super().__init__()
+        self._left = iter(zip(calls, weights, strict=True))
+        self._waiting: dict[int, tuple[Tensor, BatchNorm]] = {}
+        self._normed: dict[int, TensorWeakRef] = {}
+
+    def end(self, output: Any) -> None:
+        """The pass has returned."""
+        if self._waiting or next(self._left, None) is not None or any(map(self._was_normed, tensors_of(output))):
+            raise Strayed
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if (self._waiting or self._normed) and not about_shape(func):
+            given = tensors_in((args, kwargs))
+            if any(map(self._was_normed, given)):
+                raise Strayed
+            waiting = [tensor for tensor in given if id(tensor) in self._waiting]
+            if waiting:
+                return self._norm(waiting, func, args, kwargs)
+        return self._convolved(func, args, kwargs) if func in CONVOLUTIONS else func(*args, **kwargs)
+
+    def _convolved(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        call, folded = next(self._left, (None, None))
+        W, b = _weights(args, kwargs)
+        if call is None or call.weight is not W or call.bias is not b or torch.is_grad_enabled():
+            raise Strayed
+        if folded is None or call.norm is None:
+            return func(*args, **kwargs)  # type: ignore[no-any-return]
+        others = {name: value for name, value in kwargs.items() if name not in _CONVOLUTION}
+        x = args[0] if args else kwargs["input"]
+        result: Tensor = func(x, *folded, *args[len(_CONVOLUTION) :], **others)
+        self._waiting[id(result)] = result, call.norm
+        return result
+
+    def _norm(self, waiting: Sequence[Tensor], func: Any, args: Any, kwargs: Any) -> Tensor:
+        x, norm = _batch_norm(func, args, kwargs)
+        if x is None or len(waiting) > 1 or x is not waiting[0] or not self._waiting[id(x)][1].same(norm):
+            raise Strayed
+        del self._waiting[id(x)]
+        self._normed = {number: ref for number, ref in self._normed.items() if ref() is not None}
+        self._normed[id(x)] = TensorWeakRef(x)
+        return x.detach()  # what the network has as the convolution's result, it may still ask for
+
+    def _was_normed(self, tensor: Tensor) -> bool:
+        """Whether it would have been the result of a convolution before its norm."""
+        return id(tensor) in self._normed and self._normed[id(tensor)]() is tensor
+
+
+def _weights(args: Any, kwargs: Any) -> tuple[Tensor, Tensor | None]:
+    given = dict(zip(_CONVOLUTION, args, strict=False)) | kwargs
+    return given["weight"], given.get("bias")
+
+
+def _batch_norm(func: Any, args: Any, kwargs: Any) -> tuple[Tensor | None, BatchNorm | None]:
+    """The input of a batch norm, and the rest of it; of anything else, and of one in training mode, None."""
+    if func not in _NORMS:
+        return None, None
+    given = dict(zip(_NORMS[func], args, strict=False)) | kwargs
+    mean, variance = given.get("running_mean"), given.get("running_var")
+    if given.get("training") or mean is None or variance is None:
+        return None, None
+    norm = BatchNorm(mean, variance, given.get("weight"), given.get("bias"), float(given.get("eps", 1e-5)))
+    return given["input"], norm
