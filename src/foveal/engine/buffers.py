@@ -82,6 +82,8 @@ def _pour(copy: Tensor, group: Sequence[Tensor]) -> None:
 class WritesWatched(TorchDispatchMode):
     """While active, an operation that is about to write into one of these tensors makes a copy of it first."""
 
+    only_watches = True
+
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         super().__init__()
         self._tensors = {memory_of(tensor): tensor for tensor in tensors}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -27,6 +27,9 @@ _NORMS: Mapping[Any, Sequence[str]] = {
     torch.batch_norm: ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps"),
 }
 _CONVOLUTION = ("input", "weight", "bias")
+
+Weights: TypeAlias = "tuple[Tensor, Tensor | None]"
+"""The weight and the bias of a convolution."""
 
 
 class Strayed(BaseException):
@@ -49,7 +52,7 @@ class BatchNorm:
             for own, theirs in zip(vars(self).values(), vars(other).values(), strict=True)
         )
 
-    def folded(self, W: Tensor, b: Tensor | None) -> tuple[Tensor, Tensor]:
+    def folded(self, W: Tensor, b: Tensor | None) -> Weights:
         """The weights of a convolution that has this batch norm in it."""
         scale = (self.variance + self.eps).rsqrt()
         if self.weight is not None:
@@ -116,13 +119,13 @@ class FoldedPass(TorchFunctionMode):
 
     Args:
         calls: the convolutions as noted.
-        weights: of each, the folded ones; None where nothing is folded.
+        weights: what to give each instead of its own, with the norm in it where it has one.
 
     Raises:
         Strayed: in the middle of the pass, or at its end, where it goes another way, or wants gradients.
     """
 
-    def __init__(self, calls: Sequence[Convolution], weights: Sequence[tuple[Tensor, Tensor] | None]) -> None:
+    def __init__(self, calls: Sequence[Convolution], weights: Sequence[Weights]) -> None:
         super().__init__()
         self._left = iter(zip(calls, weights, strict=True))
         self._waiting: dict[int, tuple[Tensor, BatchNorm]] = {}
@@ -145,16 +148,15 @@ class FoldedPass(TorchFunctionMode):
         return self._convolved(func, args, kwargs) if func in CONVOLUTIONS else func(*args, **kwargs)
 
     def _convolved(self, func: Any, args: Any, kwargs: Any) -> Tensor:
-        call, folded = next(self._left, (None, None))
+        call, folded = next(self._left, (None, (None, None)))
         W, b = _weights(args, kwargs)
         if call is None or call.weight is not W or call.bias is not b or torch.is_grad_enabled():
             raise Strayed
-        if folded is None or call.norm is None:
-            return func(*args, **kwargs)  # type: ignore[no-any-return]
         others = {name: value for name, value in kwargs.items() if name not in _CONVOLUTION}
         x = args[0] if args else kwargs["input"]
         result: Tensor = func(x, *folded, *args[len(_CONVOLUTION) :], **others)
-        self._waiting[id(result)] = result, call.norm
+        if call.norm:
+            self._waiting[id(result)] = result, call.norm
         return result
 
     def _norm(self, waiting: Sequence[Tensor], func: Any, args: Any, kwargs: Any) -> Tensor:
@@ -171,7 +173,7 @@ class FoldedPass(TorchFunctionMode):
         return id(tensor) in self._normed and self._normed[id(tensor)]() is tensor
 
 
-def _weights(args: Any, kwargs: Any) -> tuple[Tensor, Tensor | None]:
+def _weights(args: Any, kwargs: Any) -> Weights:
     given = dict(zip(_CONVOLUTION, args, strict=False)) | kwargs
     return given["weight"], given.get("bias")
 

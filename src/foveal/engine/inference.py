@@ -14,8 +14,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as every
+from torch.overrides import _get_current_function_mode_stack as function_modes
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as dispatch_modes
 
-from foveal.engine.folding import Convolution, FoldedPass, Strayed, Survey
+from foveal.engine.folding import Convolution, FoldedPass, Strayed, Survey, Weights
 from foveal.engine.guard import every_module, only_reads
 from foveal.engine.model_errors import out_of_memory
 from foveal.engine.precision import channels_last
@@ -35,11 +37,11 @@ class Way:
     """How a network runs.
 
     Attributes:
-        folds: its convolutions, some with a norm that goes into them.
+        calls: its convolutions.
         last: whether channels lie last in memory.
     """
 
-    folds: Sequence[Convolution]
+    calls: Sequence[Convolution]
     last: bool
 
 
@@ -57,7 +59,7 @@ class InferenceForward:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._ways = _ways.setdefault(model, {})
-        self._weights: dict[tuple[Convolution, bool], tuple[Tensor, Tensor]] = {}
+        self._weights: dict[tuple[Convolution, bool], Weights] = {}
         self._strayed = False
 
     def __call__(self, x: Tensor, run: Run) -> Any:
@@ -92,7 +94,7 @@ class InferenceForward:
             return False
         if torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type):
             return False
-        if torch._C._len_torch_function_stack() or torch._C._len_torch_dispatch_stack():
+        if any(not getattr(mode, "only_watches", False) for mode in (*function_modes(), *dispatch_modes())):
             return False
         if not only_reads(self._model) or every._global_forward_hooks or every._global_forward_pre_hooks:
             return False
@@ -105,10 +107,12 @@ class InferenceForward:
         """The fastest way in which the network gives what it gives in its own, but for rounding."""
         with (survey := Survey()):
             plain = run(x.clone())
-        folds = survey.noted(plain)
-        if all(call.norm is None for call in folds):
-            return None
-        ways = [Way(folds, last) for last in ((True, False) if x.device.type == "cpu" else (False,))]
+        calls = survey.noted(plain)
+        ways = []
+        if calls and x.device.type == "cpu":
+            ways.append(Way(calls, last=True))
+        if any(call.norm for call in calls):
+            ways.append(Way(calls, last=False))
         return next((way for way in ways if self._agrees(plain, x, run, way)), None)
 
     def _agrees(self, plain: Any, x: Tensor, run: Run, way: Way) -> bool:
@@ -124,16 +128,14 @@ class InferenceForward:
     def _run(self, x: Tensor, run: Run, way: Way) -> Any:
         # A copy, because the network may write into it, and may have to run again.
         x = x.clone(memory_format=torch.channels_last if way.last else torch.contiguous_format)
-        with FoldedPass(way.folds, [self._folded(call, way.last) for call in way.folds]) as folded:
+        with FoldedPass(way.calls, [self._weights_for(call, way.last) for call in way.calls]) as folded:
             output = run(x)
         folded.end(output)
         return output
 
-    def _folded(self, call: Convolution, last: bool) -> tuple[Tensor, Tensor] | None:
-        if call.norm is None:
-            return None
+    def _weights_for(self, call: Convolution, last: bool) -> Weights:
         if (call, last) not in self._weights:
-            W, b = call.norm.folded(call.weight, call.bias)
+            W, b = call.norm.folded(call.weight, call.bias) if call.norm else (call.weight, call.bias)
             self._weights[call, last] = (channels_last(W) if last else W), b
         return self._weights[call, last]
 

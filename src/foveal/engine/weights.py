@@ -116,6 +116,8 @@ class _Watch(TorchFunctionMode):
         copies: (weight, its memory, its numbers) of all that may have been written into.
     """
 
+    only_watches = True
+
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         super().__init__()
         self._of: dict[int, list[Tensor]] = {}
