@@ -49,6 +49,15 @@ _ways: WeakKeyDictionary[nn.Module, dict[Any, Way | None]] = WeakKeyDictionary()
 """By network and kind of image; None where it runs in its own way only."""
 
 
+def way_of(model: nn.Module, x: Tensor) -> Way | None:
+    """How a network runs on images like these; None where it runs in its own way, or never ran."""
+    return _ways.get(model, {}).get(_kind(x))
+
+
+def _kind(x: Tensor) -> Any:
+    return tuple(x.shape[1:]), x.device
+
+
 class InferenceForward:
     """Runs one network, as long as its weights are what they are.
 
@@ -71,7 +80,7 @@ class InferenceForward:
         """
         if not self._may_be_faster(x):
             return run(x)
-        kind = (tuple(x.shape[1:]), x.device)
+        kind = _kind(x)
         if kind not in self._ways:
             self._ways[kind] = self._learned(x[:1], run)
         way = self._ways[kind]
