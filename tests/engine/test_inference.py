@@ -63,7 +63,7 @@ class Net(nn.Module):
         return self.head(self.way(self, x).mean((2, 3)))  # type: ignore[no-any-return]
 
 
-def ways_of(net: nn.Module) -> list[inference.Way | None]:
+def ways_of(net: nn.Module) -> list[inference.FoldedWay | None]:
     return list(inference._ways[net].values())
 
 

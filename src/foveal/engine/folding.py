@@ -28,7 +28,7 @@ _NORMS: Mapping[Any, Sequence[str]] = {
 }
 _CONVOLUTION = ("input", "weight", "bias")
 
-Weights: TypeAlias = "tuple[Tensor, Tensor | None]"
+FilterAndBias: TypeAlias = "tuple[Tensor, Tensor | None]"
 """The weight and the bias of a convolution."""
 
 
@@ -52,7 +52,7 @@ class BatchNorm:
             for own, theirs in zip(vars(self).values(), vars(other).values(), strict=True)
         )
 
-    def folded(self, W: Tensor, b: Tensor | None) -> Weights:
+    def folded(self, W: Tensor, b: Tensor | None) -> FilterAndBias:
         """The weights of a convolution that has this batch norm in it."""
         scale = (self.variance + self.eps).rsqrt()
         if self.weight is not None:
@@ -75,7 +75,7 @@ class Convolution:
     alone: bool = True
 
 
-class Survey(TorchFunctionMode):
+class NormSurvey(TorchFunctionMode):
     """Notes the convolutions of a pass in order, and what takes their results."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class FoldedPass(TorchFunctionMode):
         Strayed: in the middle of the pass, or at its end, where it goes another way, or wants gradients.
     """
 
-    def __init__(self, calls: Sequence[Convolution], weights: Sequence[Weights]) -> None:
+    def __init__(self, calls: Sequence[Convolution], weights: Sequence[FilterAndBias]) -> None:
         super().__init__()
         self._left = iter(zip(calls, weights, strict=True))
         self._waiting: dict[int, tuple[Tensor, BatchNorm]] = {}
@@ -173,7 +173,7 @@ class FoldedPass(TorchFunctionMode):
         return id(tensor) in self._normed and self._normed[id(tensor)]() is tensor
 
 
-def _weights(args: Any, kwargs: Any) -> Weights:
+def _weights(args: Any, kwargs: Any) -> FilterAndBias:
     given = dict(zip(_CONVOLUTION, args, strict=False)) | kwargs
     return given["weight"], given.get("bias")
 

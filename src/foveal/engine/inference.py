@@ -17,7 +17,7 @@ from torch.nn.modules import module as every
 from torch.overrides import _get_current_function_mode_stack as function_modes
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as dispatch_modes
 
-from foveal.engine.folding import Convolution, FoldedPass, Strayed, Survey, Weights
+from foveal.engine.folding import Convolution, FilterAndBias, FoldedPass, NormSurvey, Strayed
 from foveal.engine.guard import every_module, only_reads
 from foveal.engine.model_errors import out_of_memory
 from foveal.engine.precision import channels_last
@@ -33,7 +33,7 @@ Run: TypeAlias = Callable[[Tensor], Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
+class FoldedWay:
     """How a network runs.
 
     Attributes:
@@ -45,11 +45,11 @@ class Way:
     last: bool
 
 
-_ways: WeakKeyDictionary[nn.Module, dict[Any, Way | None]] = WeakKeyDictionary()
+_ways: WeakKeyDictionary[nn.Module, dict[Any, FoldedWay | None]] = WeakKeyDictionary()
 """By network and kind of image; None where it runs in its own way only."""
 
 
-def way_of(model: nn.Module, x: Tensor) -> Way | None:
+def way_of(model: nn.Module, x: Tensor) -> FoldedWay | None:
     """How a network runs on images like these; None where it runs in its own way, or never ran."""
     return _ways.get(model, {}).get(_kind(x))
 
@@ -68,7 +68,7 @@ class InferenceForward:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._ways = _ways.setdefault(model, {})
-        self._weights: dict[tuple[Convolution, bool], Weights] = {}
+        self._weights: dict[tuple[Convolution, bool], FilterAndBias] = {}
         self._strayed = False
 
     def __call__(self, x: Tensor, run: Run) -> Any:
@@ -112,19 +112,19 @@ class InferenceForward:
             for module in every_module(self._model)
         )
 
-    def _learned(self, x: Tensor, run: Run) -> Way | None:
+    def _learned(self, x: Tensor, run: Run) -> FoldedWay | None:
         """The fastest way in which the network gives what it gives in its own, but for rounding."""
-        with (survey := Survey()):
+        with (survey := NormSurvey()):
             plain = run(x.clone())
         calls = survey.noted(plain)
         ways = []
         if calls and x.device.type == "cpu":
-            ways.append(Way(calls, last=True))
+            ways.append(FoldedWay(calls, last=True))
         if any(call.norm for call in calls):
-            ways.append(Way(calls, last=False))
+            ways.append(FoldedWay(calls, last=False))
         return next((way for way in ways if self._agrees(plain, x, run, way)), None)
 
-    def _agrees(self, plain: Any, x: Tensor, run: Run, way: Way) -> bool:
+    def _agrees(self, plain: Any, x: Tensor, run: Run, way: FoldedWay) -> bool:
         try:
             return _same(plain, self._run(x, run, way))
         except Strayed:
@@ -134,7 +134,7 @@ class InferenceForward:
                 raise
             return False
 
-    def _run(self, x: Tensor, run: Run, way: Way) -> Any:
+    def _run(self, x: Tensor, run: Run, way: FoldedWay) -> Any:
         # A copy, because the network may write into it, and may have to run again.
         x = x.clone(memory_format=torch.channels_last if way.last else torch.contiguous_format)
         with FoldedPass(way.calls, [self._weights_for(call, way.last) for call in way.calls]) as folded:
@@ -142,7 +142,7 @@ class InferenceForward:
         folded.end(output)
         return output
 
-    def _weights_for(self, call: Convolution, last: bool) -> Weights:
+    def _weights_for(self, call: Convolution, last: bool) -> FilterAndBias:
         if (call, last) not in self._weights:
             W, b = call.norm.folded(call.weight, call.bias) if call.norm else (call.weight, call.bias)
             self._weights[call, last] = (channels_last(W) if last else W), b
