@@ -101,6 +101,7 @@ def same_code(watched: Watched, address: str, selected: dict[str, int], grouped:
             assert 0 < len(chosen) < COUNT, fields
 
 
+@pytest.mark.slow
 def test_groups_are_saved_beside_the_run_and_shown_again(run: Run, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     studio = shown(run)
     watched = Watched(page, studio)

@@ -177,6 +177,8 @@ def test_another_network_or_method_of_a_run_is_a_sentence(photos: Path, tmp_path
     assert path == "#/tree" and studio.atlas is not None
     notes = asked(studio, "atlas", run=studio.atlas.key).notes
     assert any("another preprocessing" in note for note in notes)
+    with pytest.raises(ModelError, match="another preprocessing"):
+        asked(studio, "alike", run=studio.atlas.key, photo=next(iter(studio.photos)).hash, model="tiny")
 
 
 def test_finer_maps_are_of_methods_and_of_no_channels_switched_off(photos: Path, model: Model) -> None:
@@ -218,6 +220,11 @@ def test_a_match_opens_with_its_reference(photos: Path, shelf: Path, tmp_path: P
         asked(studio, "alike", run=studio.atlas.key, photo=on["photo"], model="tiny")  # type: ignore[union-attr]
     (row,) = asked(studio, "atlas_rows", run=studio.atlas.key, rows=[ROW]).rows  # type: ignore[union-attr]
     assert row.match == run["match"][ROW]
+    own = ran(
+        photos, tmp_path / "own", model=model, verb="match", references=shelf, metric=foveal.Learned(torch.eye(6))
+    )
+    with pytest.raises(ResultError, match="a metric of its own"):
+        opened(own, model)
 
 
 def test_parts_open_as_many_and_where_they_were_found(photos: Path, tmp_path: Path, model: Model) -> None:

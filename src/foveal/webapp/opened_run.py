@@ -11,6 +11,7 @@ from foveal.api.match import WEIGHTS
 from foveal.errors import FovealError, MethodError, ModelError, ResultError
 from foveal.methods.reference import BASELINES
 from foveal.runs.question import preprocessing_setting
+from foveal.similarity import METRICS
 from foveal.storage.fingerprint import fingerprint
 from foveal.webapp.addressing import finer_fields, match_fields, model_in, page_address, photo_in, target_in
 from foveal.webapp.atlas import Atlas, atlas_of
@@ -167,6 +168,12 @@ def _match(studio: Studio, run: Run, row: int, why: Explanation) -> dict[str, st
         )
     if (weights := settings["channel_weights"]) not in WEIGHTS:
         raise ResultError(f"the page has no channel weights {weights!r}: it has {', '.join(WEIGHTS)}")
+    metric = METRICS.get(spec["metric"])
+    if metric is None or fingerprint(metric=metric) != settings["metric"]:
+        raise ResultError(
+            f"the run compares by {spec['metric']}, a metric of its own, and the page has {', '.join(METRICS)}: open "
+            "this row in another view, or run foveal.match with this metric"
+        )
     file = Path(run.record.asked.get("references", "")) / run["match"][row]
     fields = match_fields(_file(studio, file, "the reference of this row"), weights, spec["metric"])
     return fields | ({} if settings["layer"] is None else {"of": why.layer})
