@@ -124,10 +124,10 @@ def unit(each: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.asarray(each / np.linalg.norm(each, axis=1, keepdims=True))
 
 
-def said_in_code(page: Page) -> Any:
-    """What the line of code at the foot of the page gives."""
+def said_in_code(page: Page, reasons: Reasons) -> Any:
+    """What the line of code at the foot of the page gives to whoever opened these `reasons`."""
     *before, last = page.locator("footer code").inner_text().split("; ")
-    known: dict[str, Any] = {"foveal": foveal}
+    known: dict[str, Any] = {"foveal": foveal, "reasons": reasons}
     exec("; ".join(before), known)
     return eval(last, known)
 
@@ -143,7 +143,7 @@ def test_a_point_is_a_row_with_the_numbers_and_classes_of_the_run(run: Run, atla
     assert [column["name"] for column in said["numbers"]] == ["score", "probability"]
     for column in said["numbers"]:
         assert numbers(column["values"], "<f4").tolist() == run[column["name"]][rows].tolist()
-    assert said["folder"] == str(run.folder) and said["whole"] and not said["groups"]
+    assert said["load"] == f"foveal.Run.load({str(run.folder)!r})" and not said["groups"]
 
 
 @pytest.mark.parametrize("by", ["contributions", "maps"])
@@ -339,7 +339,7 @@ def test_a_person_selects_looks_and_opens(grouped_client: Client, reasons: Reaso
     cards = page.get_by_role("region", name="Photos of the selection").get_by_role("button")
     expect(cards).to_have_count(left)
     inside = reasons.rows[reasons.places[:, 0] < 0.5]
-    assert said_in_code(page).table["id"].tolist() == reasons.run["id"][inside].tolist()
+    assert said_in_code(page, reasons).table["id"].tolist() == reasons.run["id"][inside].tolist()
 
     page.get_by_role("button", name="Show everything").click()
     odd = next(number for number, group in enumerate(reasons.groups) if group.odd)
@@ -360,7 +360,8 @@ def test_a_person_selects_looks_and_opens(grouped_client: Client, reasons: Reaso
     expect(cards).to_have_count(len(reasons.groups[odd]))
 
 
-def test_filters_leave_what_the_run_would(grouped_client: Client, run: Run, page: Page) -> None:
+def test_filters_leave_what_the_run_would(grouped_client: Client, reasons: Reasons, page: Page) -> None:
+    run = reasons.run
     low = float(np.median(run["score"][np.isfinite(run["score"])]))
     page.goto(f"{grouped_client.server.address}#/atlas?labeled=a&outcome=wrong&range=score:{low}:&color=score")
     mask = (run["label"] == "a") & (run["predicted"] != "a") & (run["score"] >= low)
@@ -368,8 +369,8 @@ def test_filters_leave_what_the_run_would(grouped_client: Client, run: Run, page
     shown = f"{int(mask.sum())} decisions of {COUNT}" if mask.any() else "No decision fits"
     selection = page.get_by_role("region", name="Selection", exact=True)
     expect(selection).to_contain_text(shown)
-    assert said_in_code(page).table["id"].tolist() == run["id"][mask].tolist()
+    assert said_in_code(page, reasons).table["id"].tolist() == run["id"][mask].tolist()
     page.get_by_label("Outcome").select_option("failed")
     expect(selection).to_contain_text("One image was not explained")
     expect(page.locator("footer code")).to_contain_text(".failed")
-    assert said_in_code(page).table["id"].tolist() == run.failed["id"].tolist()
+    assert said_in_code(page, reasons).table["id"].tolist() == run.failed["id"].tolist()

@@ -58,7 +58,7 @@ class RunQuestion:
             "model": model.name,
             "weights": fingerprint(weights=model.module),
             "code": fingerprint(code=[getattr(kind, "forward", None) for kind in kinds]),
-            "preprocessing": _preprocessing(model.preprocessing),
+            "preprocessing": preprocessing_setting(model.preprocessing),
             "labels": fingerprint(labels=model.labels),
             "task": model.task,
             "target": OWN if self.own else fingerprint(target=self.target),
@@ -72,7 +72,7 @@ class RunQuestion:
         return {**known, **own}
 
 
-def _preprocessing(known: Preprocessing | None) -> str | None:
+def preprocessing_setting(known: Preprocessing | None) -> str | None:
     """Its fingerprint; of a transform that was learned the transform itself, not the sizes that it has met so far."""
     if known is None:
         return None

@@ -110,6 +110,7 @@ class Reasons(Result):
         by: the column that classes are of.
         grouping: "mixture" or "spectral".
         notes: what a reader must know.
+        folder: where it was loaded from; None where it was just found.
     """
 
     FORMAT: ClassVar[str] = "foveal-reasons/1"
@@ -125,6 +126,7 @@ class Reasons(Result):
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -219,7 +221,7 @@ class Reasons(Result):
         )  # fmt: skip
         return cls(
             run, rows, arrays["places"].numpy(), group, arrays["typical"].numpy(), groups, saved["by"],
-            saved["grouping"], tuple(saved["notes"]), float(saved["seconds"]), saved["versions"],
+            saved["grouping"], tuple(saved["notes"]), float(saved["seconds"]), saved["versions"], saved.folder,
         )  # fmt: skip
 
     def __str__(self) -> str:

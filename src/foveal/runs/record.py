@@ -31,6 +31,10 @@ FORMAT = "foveal-run/2"
 LOCK = ".foveal-lock-manifest"
 TEXTS = ("predicted", "target")
 """The columns of text that every run has."""
+OPTIONS = (
+    "resolution", "scales", "mode", "mass", "zero", "coefficients", "reference", "iterations", "tolerance", "damping"
+)  # fmt: skip
+"""Settings of verbs that say how a map was made."""
 CONTRIBUTIONS = {"sum": "contributions", "max": "largest_contributions"}
 """The columns of channel contributions: over all positions, and at the one where they are largest."""
 
@@ -94,6 +98,17 @@ class RunManifest:
     def places(self) -> dict[str, Place]:
         """Layer -> where the cells of its maps lie, but for those that lie edge to edge."""
         return {layer: Place.from_dict(place) for layer, place in self.where.items()}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the verb, as a result about one picture says them; those of a finer map only where it is one."""
+        said = {name: self.settings[name] for name in OPTIONS if name in self.settings}
+        usual = {"resolution": 1, "scales": [1.0], "reference": None}
+        return {
+            name: self.asked.get(name, "given") if name == "reference" else value
+            for name, value in said.items()
+            if name not in usual or value != usual[name]
+        }
 
     def content(self) -> dict[str, Any]:
         """What the manifest says."""

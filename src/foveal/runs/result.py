@@ -300,7 +300,7 @@ class Run(Result):
             target=(row["target"] or "no decision",),
             target_spec=dict(self.record.spec),
             method=settings["method"],
-            parameters={"run": str(self.folder), "id": int(row["id"])},
+            parameters={"run": str(self.folder), "id": int(row["id"]), **self.record.options},
             model=settings["model"],
             measured=by_layer(self.record, row),
             notes=self.notes,

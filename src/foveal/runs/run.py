@@ -55,6 +55,8 @@ DOING = {"flow": "following photos", "measure": "measuring photos", "match": "ma
 """What a verb does to photos, in words; one of a person's own processes them."""
 LISTING = 3600.0
 """Seconds that a part of a run waits while another one lists the pictures."""
+SHARED = ("position", "classes")
+"""Lists in what is said of a target that are the same for every picture; others have an entry for each."""
 TRIED = 50
 """Pictures that may be unreadable, one after the other at the start of a data set, before the run refuses it."""
 UNASKED = 3
@@ -272,13 +274,17 @@ def _new(start: Start, plan: Plan, source: Any, asked: Mapping[str, Any]) -> Run
     columns = _tried(start, plan)
     why, (texts, numbers) = columns.why, columns_of(columns)
     model = start.question.network.get()
-    lists = {key: value for key, value in why.target_spec.items() if not isinstance(value, list | tuple | dict)}
+    spec = {
+        key: value
+        for key, value in why.target_spec.items()
+        if key in SHARED or not isinstance(value, list | tuple | dict)
+    }
     learned = model.preprocessing is None or model.preprocessing.transform is not None
     outside = ("bits", "batch", "threads", "shard")
     return RunManifest(
         settings={name: value for name, value in asked.items() if name not in outside},
         layers=why.layers, numbers=numbers, texts=texts, bits=cast("Bits", asked["bits"]),
-        where={layer: place.to_dict() for layer, place in why.where.items()}, spec=lists,
+        where={layer: place.to_dict() for layer, place in why.where.items()}, spec=spec,
         preprocessing=None if learned or model.preprocessing is None else model.preprocessing.to_dict(),
         source={"kind": source.kind, "said": source.said}, root=str(source.root),
         rows=len(plan), shard=plan.size, batch=asked["batch"], threads=asked["threads"], plan=plan.digest,

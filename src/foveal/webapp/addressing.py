@@ -15,10 +15,14 @@ from foveal.results.tree import Tree
 from foveal.webapp.flows import flow_text, is_flow
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from foveal.images import Photo
     from foveal.results import Explanation
     from foveal.webapp.photos import StudioPhoto
     from foveal.webapp.studio import Studio
+
+ELSEWHERE = "ask for it in Python"
 
 
 def page_address(view: str, **fields: str) -> str:
@@ -63,11 +67,17 @@ def target_in(studio: Studio, result: Explanation | Tree, i: int) -> str:
     spec: Any = result.target_spec
     if spec.get("kind") == "none":
         return ""
+    said = result.target if isinstance(result, Tree) else result.target[i]
+    if spec.get("of") == "probability":
+        raise ResultError(f"this result explains the probability of {said}, and the page its score: {ELSEWHERE}")
     if spec.get("kind") == "callable":
         for name, target in studio.targets.items():
             if spec["name"] in (name, getattr(target, "__name__", type(target).__name__)):
                 return f"own:{name}"
-    text = spec_text(result.target if isinstance(result, Tree) else result.target[i], spec)
+    try:
+        text = spec_text(said, spec)
+    except KeyError as error:  # a run of an earlier version kept less
+        raise ResultError(f"the {error.args[0]} of {said} is not kept with this result: {ELSEWHERE}") from error
     if text.startswith("own:"):
         raise ResultError(
             f"this result explains {text[4:]}, which the page cannot ask for: name it when the studio is opened, "
@@ -77,18 +87,43 @@ def target_in(studio: Studio, result: Explanation | Tree, i: int) -> str:
 
 
 def method_text(why: Explanation) -> str:
-    """The method with the options that are not its usual ones."""
+    """The method with the options that are not its usual ones; those of a finer map are in `finer_fields`."""
     if is_flow(why.method):
         if (reference := why.parameters.get("reference", "blur")) not in BASELINES:
             raise ResultError(
                 f"this flow compares with {reference}, and the page with {', '.join(BASELINES)} or a photo of a run"
             )
         return flow_text(why.parameters)
-    method = METHODS.get(why.method)
+    name, _, options = why.method.partition(":")
+    method = METHODS.get(name)
     if method is None:
         raise ResultError(f"the studio has no method {why.method}: it shows those that `foveal methods` lists")
+    if options:
+        return why.method
     changed = [f"{name}={value}" for name, value in why.parameters.items() if method.options.get(name, value) != value]
     return ":".join([why.method, ",".join(changed)]) if changed else why.method
+
+
+def finer_fields(made: Mapping[str, Any]) -> dict[str, str]:
+    """What the address says of a map that is finer than its layer; "" where it is not.
+
+    Args:
+        made: has `resolution` and `scales`, as `foveal.explain` takes them, unless these are 1.
+    """
+    resolution, scales = int(made.get("resolution", 1)), [float(scale) for scale in made.get("scales", (1.0,))]
+    return {
+        "finer": "" if resolution == 1 else str(resolution),
+        "scales": "" if scales == [1.0] else ",".join(f"{scale:.9g}" for scale in scales),
+    }
+
+
+def finer_in(fields: Mapping[str, str]) -> tuple[int, tuple[float, ...]]:
+    """Resolution and scales that the fields of an address ask for. Raises ResultError for what are no numbers."""
+    finer, scales = fields.get("finer", "1"), fields.get("scales", "1")
+    try:
+        return int(finer), tuple(map(float, scales.split(",")))
+    except ValueError as error:
+        raise ResultError(f"the page asks for a map {finer} times finer at scales {scales}: give numbers") from error
 
 
 def match_fields(other: str, weights: str, metric: str) -> dict[str, str]:

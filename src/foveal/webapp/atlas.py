@@ -6,7 +6,8 @@ import base64
 import io
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from foveal.webapp.atlas_places import Placed, placed, small_map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from jaxtyping import Float32
     from numpy.typing import NDArray
@@ -84,6 +86,7 @@ class Atlas:
         model: the studio's name of the network that made it.
         reasons: how its decisions were grouped, if they were.
         grouped: the page grouped them.
+        saved: the folder that has the groups, where one has.
         key: under which pages know it; another one each time that a run is shown.
     """
 
@@ -91,6 +94,7 @@ class Atlas:
     model: str
     reasons: Reasons | None = None
     grouped: bool = False
+    saved: Path | None = None
     key: str = field(default_factory=lambda: secrets.token_hex(6))
     _placed: Placed | None = None
     _kept: OrderedDict[int, AtlasRow] = field(default_factory=OrderedDict)
@@ -105,6 +109,40 @@ class Atlas:
     def contributing(self) -> str:
         """The layer whose channels' contributions the run has; "" where it has none."""
         return self.run.record.contributions or ""
+
+    @property
+    def load(self) -> str:
+        """The run as Python gets it: "run" where it is some of the rows of the run in its folder."""
+        run = self.run
+        root = "" if str(run.root) == run.record.root else f", root={str(run.root)!r}"
+        call = f"foveal.Run.load({str(run.folder)!r}{root})"
+        if len(run) == run.whole:
+            return call
+        return f"{call}[:{len(run)}]" if np.array_equal(run["id"], np.arange(len(run))) else "run"
+
+    @property
+    def grouping(self) -> str:
+        """The groups as Python gets them, `model` being the network; "" where there are none."""
+        if self.reasons is None:
+            return ""
+        if self.saved is not None:
+            return f"foveal.Reasons.load({str(self.saved)!r})"
+        return f"foveal.reasons({self.load}, model)" if self.grouped else "reasons"
+
+    def save_groups(self) -> Atlas:
+        """The same with its groups in a folder beside that of the run, which has a name that is free there.
+
+        Raises:
+            ResultError: where there are no groups, or they cannot be written.
+        """
+        if self.reasons is None:
+            raise ResultError("the decisions of this run have no groups by reason: group them first")
+        if self.saved is not None:
+            return self
+        beside = self.run.folder.absolute()
+        names = (f"{beside.name}-reasons{f'-{number}' if number > 1 else ''}" for number in count(1))
+        folder = next(folder for name in names if not (folder := beside.parent / name).exists())
+        return replace(self, saved=self.reasons.save(folder), key=secrets.token_hex(6))
 
     def placed(self, progress: Progress) -> Placed:
         """Where the decisions lie; found once."""
@@ -190,7 +228,7 @@ def atlas_of(shown: Run | Reasons, models: Mapping[str, Model]) -> Atlas:
     wanted = run.record.settings["weights"]
     for name, model in models.items():
         if fingerprint(weights=model.module) == wanted:
-            return Atlas(run, name, reasons)
+            return Atlas(run, name, reasons, saved=reasons.folder if reasons else None)
     raise ModelError(
         f"the run in {str(run.folder)!r} is of {run.record.settings['model']}, and {', '.join(models)} has other "
         "weights: open the studio with the network that made the run"

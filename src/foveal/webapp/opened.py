@@ -19,6 +19,7 @@ from foveal.runs.reasons import Reasons
 from foveal.runs.result import Run
 from foveal.webapp.addressing import (
     check_number,
+    finer_fields,
     match_fields,
     method_text,
     model_in,
@@ -70,14 +71,14 @@ def address_of(studio: Studio, result: Openable, i: int = 0) -> str:
 def _explanation(studio: Studio, why: Explanation, i: int) -> str:
     check_number(i, len(why.photos))
     model = model_in(studio, why.model)
-    layer = why.layer if len(why.layers) == 1 else ""
     return page_address(
         "decision",
         photo=photo_in(studio, why.photos[i]).hash,
         model=model,
         target=target_in(studio, why, i),
         method=method_text(why),
-        layer=layer,
+        layer=why.layer,
+        **finer_fields(why.parameters),
     )
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foveal.api.match import WEIGHTS
-from foveal.errors import FovealError, ResultError
+from foveal.errors import FovealError, MethodError, ModelError, ResultError
 from foveal.methods.reference import BASELINES
-from foveal.webapp.addressing import match_fields, model_in, page_address, photo_in, target_in
+from foveal.runs.question import preprocessing_setting
+from foveal.similarity import METRICS
+from foveal.storage.fingerprint import fingerprint
+from foveal.webapp.addressing import finer_fields, match_fields, model_in, page_address, photo_in, target_in
 from foveal.webapp.atlas import Atlas, atlas_of
 from foveal.webapp.flows import PHOTO, flow_text
 
@@ -61,16 +64,35 @@ def row_address(studio: Studio, shown: Atlas, row: int, view: str = "") -> str:
     on = {"photo": photo_in(studio, why.photos[0]).hash, "model": model_in(studio, why.model)}
     if verb != "match":
         on["target"] = target_in(studio, why, 0)
-    if verb in ("explain", "measure"):
-        on |= {"method": settings["method"], **_layer(why)}
     if view in ("", own):
-        more = {"flow": _flow, "match": _match, "parts": _parts}.get(verb)
-        on |= more(studio, shown.run, row, why) if more else {}
+        if notes := other_network(studio, shown):
+            raise ModelError(*notes)
+        on |= OPENED.get(verb, _explained)(studio, shown.run, row, why)
+    elif verb in ("explain", "measure"):
+        on["layer"] = why.layer
+        with suppress(MethodError):
+            on["method"] = _method(studio, shown.run)
     return page_address(view or own, **on)
 
 
-def _layer(why: Explanation) -> dict[str, str]:
-    return {"layer": why.layer} if len(why.layers) == 1 else {}
+def other_network(studio: Studio, shown: Atlas) -> tuple[str, ...]:
+    """What the page does otherwise with the network of the run, whose weights it has: a sentence, or none."""
+    settings, model = shown.run.record.settings, studio.model(shown.model)
+    prepared = preprocessing_setting(model.preprocessing)
+    known = prepared == preprocessing_setting(model.preprocessing)  # what cannot be read is not equal to itself
+    apart = {
+        "another preprocessing": known and prepared != settings["preprocessing"],
+        "other labels": fingerprint(labels=model.labels) != settings["labels"],
+        "another task": model.task != settings["task"],
+    }
+    if not any(apart.values()):
+        return ()
+    words = " and ".join(what for what, differs in apart.items() if differs)
+    sentence = (
+        f"the run was made with {words} than {shown.model} has here, so the page would show another map: open the "
+        "studio with the same preprocessing, labels and task"
+    )
+    return (sentence,)
 
 
 def view_of(run: Run) -> str:
@@ -78,8 +100,8 @@ def view_of(run: Run) -> str:
     return VIEWS.get(run.record.settings["verb"], "decision")
 
 
-def run_method(studio: Studio, run: Run) -> str:
-    """What makes the maps of a run, as the page asks for it.
+def asked_of_run(studio: Studio, run: Run) -> dict[str, Any]:
+    """What makes the maps of a run, as the page asks for it: method, layer, resolution and scales.
 
     Raises:
         ResultError: where the page has no such map of one photo's decision.
@@ -90,11 +112,36 @@ def run_method(studio: Studio, run: Run) -> str:
             f"the run has maps of {'parts' if verb == 'parts' else 'matches'}, and this view shows another kind: open "
             "a row of the run in the view Atlas, which compares rows"
         )
-    return _flow_method(studio, run) if verb == "flow" else str(run.record.settings["method"])
+    layer = {"layer": run.layers[-1]}
+    if verb == "flow":
+        return {"method": _flow_method(studio, run), **layer}
+    return {"method": _method(studio, run), **layer, **_finer(run)}
+
+
+def _method(studio: Studio, run: Run) -> str:
+    """The method of explanations. Raises MethodError for one that the page does not have."""
+    name = str(run.record.settings["method"])
+    try:
+        studio.method(name)
+    except FovealError as error:
+        raise MethodError(
+            f"the page does not have the method {name} that made the maps of the run: explain this photo with it in "
+            "Python, or open this row in another view"
+        ) from error
+    return name
+
+
+def _finer(run: Run) -> dict[str, Any]:
+    settings = run.record.settings
+    return {name: settings[name] for name in ("resolution", "scales") if name in settings}
+
+
+def _explained(studio: Studio, run: Run, row: int, why: Explanation) -> dict[str, str]:
+    return {"method": _method(studio, run), "layer": why.layer, **finer_fields(_finer(run))}
 
 
 def _flow(studio: Studio, run: Run, row: int, why: Explanation) -> dict[str, str]:
-    return {"method": _flow_method(studio, run), **_layer(why)}
+    return {"method": _flow_method(studio, run), "layer": why.layer}
 
 
 def _flow_method(studio: Studio, run: Run) -> str:
@@ -121,6 +168,12 @@ def _match(studio: Studio, run: Run, row: int, why: Explanation) -> dict[str, st
         )
     if (weights := settings["channel_weights"]) not in WEIGHTS:
         raise ResultError(f"the page has no channel weights {weights!r}: it has {', '.join(WEIGHTS)}")
+    metric = METRICS.get(spec["metric"])
+    if metric is None or fingerprint(metric=metric) != settings["metric"]:
+        raise ResultError(
+            f"the run compares by {spec['metric']}, a metric of its own, and the page has {', '.join(METRICS)}: open "
+            "this row in another view, or run foveal.match with this metric"
+        )
     file = Path(run.record.asked.get("references", "")) / run["match"][row]
     fields = match_fields(_file(studio, file, "the reference of this row"), weights, spec["metric"])
     return fields | ({} if settings["layer"] is None else {"of": why.layer})
@@ -145,3 +198,7 @@ def _file(studio: Studio, path: Path, what: str) -> str:
     if not path.is_file():
         raise ResultError(f"{what} is not at {str(path)!r} any more: put it back, or open this row in another view")
     return studio.add_photos([path])[0].hash
+
+
+OPENED = {"flow": _flow, "match": _match, "parts": _parts}
+"""What the address says more of a row, by the verb of its run; that of all others is of an explanation."""

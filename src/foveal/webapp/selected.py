@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote
 from foveal.api.explain import explain
 from foveal.api.match import match
 from foveal.errors import ResultError
+from foveal.webapp.addressing import finer_in
 from foveal.webapp.flows import asked_flow, is_flow
 
 if TYPE_CHECKING:
@@ -59,13 +60,16 @@ class Selected:
         return self._photo(0).image
 
     def explanation(self) -> Explanation:
-        """The same as `foveal.explain(model, image, target, method=…, layer=…)`, or as `foveal.flow`."""
+        """The same as `foveal.explain(model, image, target, method=…, layer=…)`, finer where the page is; or a flow."""
         studio, model, target = self._asked()
         if is_flow(self.method):
             images, layer = [self._photo(0).image], "all" if self.layer is None else self.layer
             return asked_flow(studio, self.method, model, images, target, layer, lambda what, done, total: None)
         method = studio.method(self.method)
-        return explain(model, [self._photo(0).image], target, method=method, layer=self.layer)
+        resolution, scales = finer_in(_fields(self.address))
+        return explain(
+            model, [self._photo(0).image], target, method=method, layer=self.layer, resolution=resolution, scales=scales
+        )
 
     def match(self) -> Match:
         """The two photos that are compared, as `foveal.match(model, image, other)`.

@@ -9,6 +9,7 @@ import { code, command } from "./Footer";
 import { copy, save } from "./copy";
 import { loadView, saveView } from "./viewFile";
 import { sentenceOf } from "../state/transport";
+import { finerOf } from "../views/decision/finer";
 
 const FORMATS = ["png", "svg", "pdf"] as const;
 
@@ -80,7 +81,7 @@ export function Share() {
 async function saveFigure(format: (typeof FORMATS)[number]): Promise<void> {
   const on = { photo: photo.value!.hash, model: model.value!.name, target: target.value, method: methodName.value };
   const sign = address.value.sign ? { sign: address.value.sign } : {};
-  const figure = await ask<Figure>("figure", { ...on, ...sign, format });
+  const figure = await ask<Figure>("figure", { ...on, ...finerOf(), ...sign, format });
   save(figure.name, new Blob([bytesOf(figure.content) as BlobPart], { type: figure.type }));
 }
 

@@ -204,6 +204,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/atlas_save": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Atlas Save
+         * @description The groups are written into a folder beside that of the run, as `foveal reasons` writes them.
+         */
+        readonly post: operations["atlas_save_api_atlas_save_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/baselines": {
         readonly parameters: {
             readonly query?: never;
@@ -1071,14 +1091,14 @@ export interface components {
          *     Attributes:
          *         run: its key.
          *         title: what was asked of which network, of how many images.
-         *         folder: of the run; whole, if the run has all of its rows.
+         *         load, grouping: the run and its groups as Python gets them; "" where there are no groups.
+         *         saved: the folder that has the groups; "" where none has.
          *         contributing: the layer whose channels' contributions the run has; "" where it has none.
          *         rows: of each point, its row in the run: int32, base64.
          *         places: x and y of each point, uint16 from 0 to 65535, base64.
          *         by: what decisions near each other share: "contributions" of channels, or "maps".
          *         groups: by their reasons; none where the run was not grouped.
          *         group: of each point the number of its group: int32, base64; "" where there are no groups.
-         *         grouped: the groups were found by the page, as `foveal.reasons` finds them without options.
          *         view: where a row opens as the run asked for it.
          *         failed: rows with an error, at most `MOST_FAILED`; `failures`, how many there are.
          */
@@ -1089,10 +1109,12 @@ export interface components {
             readonly title: string;
             /** Model */
             readonly model: string;
-            /** Folder */
-            readonly folder: string;
-            /** Whole */
-            readonly whole: boolean;
+            /** Load */
+            readonly load: string;
+            /** Grouping */
+            readonly grouping: string;
+            /** Saved */
+            readonly saved: string;
             /** Contributing */
             readonly contributing: string;
             /** Layer */
@@ -1115,8 +1137,6 @@ export interface components {
             readonly groups: readonly components["schemas"]["AtlasGroup"][];
             /** Group */
             readonly group: string;
-            /** Grouped */
-            readonly grouped: boolean;
             /** View */
             readonly view: string;
             /** Failed */
@@ -1777,6 +1797,8 @@ export interface components {
          *         also: a layer that is no stage, whose map is shown with those of the stages; alone where the method has none.
          *         edit: what is hidden in the photo; the decision stays that about the photo as it is.
          *         switch: channels of a layer that are switched off or scaled; the same holds.
+         *         resolution, scales: of a finer map, as `foveal.explain` takes them; only the layer that is named is shown then,
+         *             or the method's own place.
          */
         readonly DecisionQuery: {
             /** Photo */
@@ -1799,6 +1821,18 @@ export interface components {
             readonly also?: string | null;
             readonly edit?: components["schemas"]["Edit"] | null;
             readonly switch?: components["schemas"]["Switch"] | null;
+            /**
+             * Resolution
+             * @default 1
+             */
+            readonly resolution: number;
+            /**
+             * Scales
+             * @default [
+             *       1
+             *     ]
+             */
+            readonly scales: readonly number[];
         };
         /**
          * DeletionAnswer
@@ -1847,6 +1881,18 @@ export interface components {
             readonly also?: string | null;
             readonly edit?: components["schemas"]["Edit"] | null;
             readonly switch?: components["schemas"]["Switch"] | null;
+            /**
+             * Resolution
+             * @default 1
+             */
+            readonly resolution: number;
+            /**
+             * Scales
+             * @default [
+             *       1
+             *     ]
+             */
+            readonly scales: readonly number[];
             /** At */
             readonly at: string;
             /**
@@ -2239,6 +2285,18 @@ export interface components {
             readonly also?: string | null;
             readonly edit?: components["schemas"]["Edit"] | null;
             readonly switch?: components["schemas"]["Switch"] | null;
+            /**
+             * Resolution
+             * @default 1
+             */
+            readonly resolution: number;
+            /**
+             * Scales
+             * @default [
+             *       1
+             *     ]
+             */
+            readonly scales: readonly number[];
             /**
              * Format
              * @enum {string}
@@ -3967,6 +4025,18 @@ export interface components {
             readonly also?: string | null;
             readonly edit?: components["schemas"]["Edit"] | null;
             readonly switch?: components["schemas"]["Switch"] | null;
+            /**
+             * Resolution
+             * @default 1
+             */
+            readonly resolution: number;
+            /**
+             * Scales
+             * @default [
+             *       1
+             *     ]
+             */
+            readonly scales: readonly number[];
         };
         /** ValidationError */
         readonly ValidationError: {
@@ -4667,6 +4737,68 @@ export interface operations {
         readonly requestBody: {
             readonly content: {
                 readonly "application/json": components["schemas"]["GroupQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["GroupedRun"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly atlas_save_api_atlas_save_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["AtlasQuery"];
             };
         };
         readonly responses: {

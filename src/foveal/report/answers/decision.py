@@ -88,7 +88,7 @@ def spec_text(target: str, spec: Mapping[str, Any]) -> str:
         target, spec: as of `asked_classes`.
     """
     if spec.get("kind") == "neuron":
-        place = spec.get("position")
+        place = spec["position"]
         return f"neuron:{spec['layer']}:{spec['channel']}" + (f":{','.join(map(str, place))}" if place else "")
     if spec.get("kind") == "group":
         name = f"{spec['name']}=" if spec["name"] else ""

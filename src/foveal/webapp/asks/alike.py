@@ -17,7 +17,7 @@ from foveal.webapp.asks.atlas import AtlasQuery, Row
 from foveal.webapp.asks.decision import DecisionQuery, explained
 from foveal.webapp.atlas import AtlasRow
 from foveal.webapp.atlas_places import nearest
-from foveal.webapp.opened_run import run_method
+from foveal.webapp.opened_run import asked_of_run, other_network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,10 +77,12 @@ def alike(studio: Studio, query: AlikeQuery, progress: Progress) -> AlikeAnswer:
     shown = studio.atlas_or_refuse(query.run)
     if query.model != shown.model:
         raise ModelError(f"the run is of {shown.model}, and its decisions are compared with those of it: choose it")
+    if notes := other_network(studio, shown):
+        raise ModelError(*notes)
     own = _own_row(studio, shown, query.photo)
     if shown.placed(progress).by == "contributions":
         return _answer(shown, _contributions(studio, query, shown.contributing), own, progress)
-    asked = DecisionQuery(**query.model_dump(exclude={"run"}), method=run_method(studio, shown.run), layer=shown.layer)
+    asked = DecisionQuery(**query.model_dump(exclude={"run"}), **asked_of_run(studio, shown.run))
     map = explained(studio, asked, progress).maps[shown.layer][0]
     return _answer(shown, shown.reason_of_map(map, progress), own, progress)
 

@@ -18,7 +18,7 @@ from foveal.webapp.ask import Progress, Query, ask
 from foveal.webapp.asks.library import photo_entry
 from foveal.webapp.atlas import AtlasRow
 from foveal.webapp.atlas_places import MOST_POINTS, cells_of, small_map, thinned
-from foveal.webapp.opened_run import row_address, view_of
+from foveal.webapp.opened_run import other_network, row_address, view_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,14 +87,14 @@ class AtlasAnswer(Wire):
     Attributes:
         run: its key.
         title: what was asked of which network, of how many images.
-        folder: of the run; whole, if the run has all of its rows.
+        load, grouping: the run and its groups as Python gets them; "" where there are no groups.
+        saved: the folder that has the groups; "" where none has.
         contributing: the layer whose channels' contributions the run has; "" where it has none.
         rows: of each point, its row in the run: int32, base64.
         places: x and y of each point, uint16 from 0 to 65535, base64.
         by: what decisions near each other share: "contributions" of channels, or "maps".
         groups: by their reasons; none where the run was not grouped.
         group: of each point the number of its group: int32, base64; "" where there are no groups.
-        grouped: the groups were found by the page, as `foveal.reasons` finds them without options.
         view: where a row opens as the run asked for it.
         failed: rows with an error, at most `MOST_FAILED`; `failures`, how many there are.
     """
@@ -102,8 +102,9 @@ class AtlasAnswer(Wire):
     run: str
     title: str
     model: str
-    folder: str
-    whole: bool
+    load: str
+    grouping: str
+    saved: str
     contributing: str
     layer: str
     method: str
@@ -115,7 +116,6 @@ class AtlasAnswer(Wire):
     numbers: list[NumberColumn]
     groups: list[AtlasGroup]
     group: str
-    grouped: bool
     view: str
     failed: list[int]
     failures: int
@@ -185,8 +185,9 @@ def atlas(studio: Studio, query: AtlasQuery, progress: Progress) -> AtlasAnswer:
         run=shown.key,
         title=run.summary,
         model=shown.model,
-        folder=str(run.folder),
-        whole=len(run) == run.whole,
+        load=shown.load,
+        grouping=shown.grouping,
+        saved=str(shown.saved or ""),
         contributing=shown.contributing,
         layer=shown.layer,
         method=run.record.settings["method"],
@@ -198,11 +199,15 @@ def atlas(studio: Studio, query: AtlasQuery, progress: Progress) -> AtlasAnswer:
         numbers=[NumberColumn(name=name, values=_base64(each.astype("<f4"))) for name, each in numbers.items()],
         groups=[_group(group) for group in shown.reasons.groups] if shown.reasons else [],
         group=_base64(there.group.astype("<i4")) if there.group is not None else "",
-        grouped=shown.grouped,
         view=view_of(run),
         failed=failed[:MOST_FAILED].tolist(),
         failures=len(failed),
-        notes=[*there.notes, *(shown.reasons.notes if shown.reasons else ()), *run.notes],
+        notes=[
+            *there.notes,
+            *(shown.reasons.notes if shown.reasons else ()),
+            *run.notes,
+            *other_network(studio, shown),
+        ],
     )
 
 

@@ -1,4 +1,4 @@
-"""The decisions of the run in groups by their reasons, found while the page waits."""
+"""The decisions of the run in groups by their reasons, found while the page waits, and saved where they are wanted."""
 
 from __future__ import annotations
 
@@ -44,3 +44,13 @@ def group(studio: Studio, query: GroupQuery, progress: Progress) -> GroupedRun:
         raise ResultError("this studio shows another run by now: load the page again")
     studio.atlas = Atlas(shown.run, shown.model, grouped, grouped=True)
     return GroupedRun(run=studio.atlas.key)
+
+
+@ask("atlas_save", lasting=False)
+def save(studio: Studio, query: AtlasQuery, progress: Progress) -> GroupedRun:
+    """The groups are written into a folder beside that of the run, as `foveal reasons` writes them."""
+    shown = studio.atlas_or_refuse(query.run)
+    saved = shown.save_groups()
+    if studio.atlas is shown:
+        studio.atlas = saved
+    return GroupedRun(run=saved.key)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from foveal.api.explain import explanations
 from foveal.attribution.prepare import prepare
 from foveal.engine.address import INPUT
-from foveal.errors import LayerError
+from foveal.errors import LayerError, MethodError
 from foveal.images import Batch
 from foveal.report.answers.decision import DecisionAnswer, decision_answer
 from foveal.webapp.ask import Progress, TargetQuery, ask
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from foveal.results import Explanation
     from foveal.webapp.studio import Studio
 
+Scale = Annotated[float, Field(gt=0, le=16)]
+
 
 class DecisionQuery(TargetQuery):
     """The maps of one method.
@@ -35,6 +37,8 @@ class DecisionQuery(TargetQuery):
         also: a layer that is no stage, whose map is shown with those of the stages; alone where the method has none.
         edit: what is hidden in the photo; the decision stays that about the photo as it is.
         switch: channels of a layer that are switched off or scaled; the same holds.
+        resolution, scales: of a finer map, as `foveal.explain` takes them; only the layer that is named is shown then,
+            or the method's own place.
     """
 
     method: str = Field(default="gradcam", max_length=300)
@@ -42,11 +46,18 @@ class DecisionQuery(TargetQuery):
     also: str | None = Field(default=None, max_length=300)
     edit: Edit | None = None
     switch: Switch | None = None
+    resolution: int = Field(default=1, ge=1, le=64)
+    scales: list[Scale] = Field(default=[1.0], min_length=1, max_length=8)
 
     @property
     def asked(self) -> str:
         """Equal for queries that have one explanation."""
         return self.model_dump_json(include=set(DecisionQuery.model_fields))
+
+    @property
+    def finer(self) -> bool:
+        """Whether the map is to be finer than its layer."""
+        return self.resolution != 1 or self.scales != [1.0]
 
 
 @ask("decision")
@@ -76,13 +87,19 @@ def _explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Expl
         if query.edit is not None:
             x = question.altered(rasterized(query.edit.shape, question.geometry)[None], query.edit)
         images, target = Batch(x, question.context.photos), question.pinned
+    if query.switch is not None and query.finer:
+        raise MethodError("channels are switched off in maps as fine as their layer: show the layer's own resolution")
     with nullcontext() if query.switch is None else switched_off(question.context, query.switch):
         blind = target is None and method is not None and method.needs == "activations"
         context = prepare(model, images, target, blind=blind)
         layer = _layers(context, method, query)
         if method is None:
+            if query.finer:
+                raise MethodError("a flow has maps as fine as its layers: show the layer's own resolution")
             return asked_flow(studio, query.method, model, images, target, layer, progress)
-        (why,) = explanations(context, {query.method: method}, layer, progress)
+        (why,) = explanations(
+            context, {query.method: method}, layer, progress, resolution=query.resolution, scales=query.scales
+        )
         return why
 
 
@@ -90,6 +107,8 @@ def _layers(context: Context, method: Method | None, query: DecisionQuery) -> st
     """Where the page asks; of a flow, which has no method, "all" stages."""
     if query.layer is not None:
         return query.layer
+    if query.finer:
+        return query.also
     if query.also is None or (method is not None and method.place == "input"):
         return "all" if method is None else layers_of(context, method)
     stages = context.every_layer() if method is None else layers_of(context, method)

@@ -6,6 +6,7 @@ import { shortName } from "../../words/names";
 import { count, points } from "../../words/numbers";
 import type { Choice } from "./choice";
 import type { AtlasData } from "./data";
+import { SaveGroups } from "./SaveGroups";
 import { Thumb } from "./Thumb";
 import { Ungrouped } from "./Ungrouped";
 
@@ -60,6 +61,7 @@ export function Groups({ data, choice }: { data: AtlasData; choice: Choice }) {
           {all ? "Fewer" : `All ${wanted.length}`}
         </button>
       )}
+      <SaveGroups data={data} />
     </section>
   );
 }

@@ -67,7 +67,7 @@ export function statesOf(data: AtlasData, choice: Choice): Uint8Array {
   };
   const texts = [wanted("predicted", choice.predicted), wanted("label", choice.label)].filter((one) => one !== undefined);
   const right = choice.outcome === "right" ? 1 : choice.outcome === "wrong" ? 0 : choice.outcome === "failed" ? 9 : null;
-  const ranges = choice.ranges.flatMap(({ column, low, high }) => (data.numbers.has(column) ? [{ values: data.numbers.get(column)!, low, high }] : []));
+  const ranges = choice.ranges.flatMap(({ column, low, high }) => (data.numbers.has(column) ? [{ values: data.numbers.get(column)!, low: single(low), high: single(high) }] : []));
   const selects = choice.area !== null || (choice.group !== null && data.group !== null);
   for (let i = 0; i < data.count; i++) {
     if (!texts.every(([codes, code]) => codes[i] === code)) continue;
@@ -77,6 +77,11 @@ export function statesOf(data: AtlasData, choice: Choice): Uint8Array {
     states[i] = selects && member && (!choice.area || isInside(choice.area, data.x[i]!, data.y[i]!)) ? 2 : 1;
   }
   return states;
+}
+
+/** As precise as the numbers that it is compared with, in Python too. */
+function single(bound: number | null): number | null {
+  return bound === null ? null : Math.fround(bound);
 }
 
 /** Even-odd: whether a ray to the left crosses the border an odd number of times. */

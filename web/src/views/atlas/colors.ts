@@ -97,19 +97,11 @@ function grayOf(dark: boolean): Rgb {
   return dark ? [104, 108, 116] : [176, 178, 184];
 }
 
-/** Ottosson's OKLCH as sRGB. */
+/** OKLCH as sRGB, as the browser has it. */
 function oklch(lightness: number, chroma: number, hue: number): Rgb {
-  const [a, b] = [chroma * Math.cos((hue * Math.PI) / 180), chroma * Math.sin((hue * Math.PI) / 180)];
-  const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
-  const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
-  const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
-  const shown = (linear: number) => {
-    const value = linear <= 0.0031308 ? 12.92 * linear : 1.055 * linear ** (1 / 2.4) - 0.055;
-    return Math.round(255 * Math.min(Math.max(value, 0), 1));
-  };
-  return [
-    shown(4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s),
-    shown(-1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s),
-    shown(-0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s),
-  ];
+  const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true })!;
+  context.fillStyle = `oklch(${lightness} ${chroma} ${hue})`;
+  context.fillRect(0, 0, 1, 1);
+  const [r = 0, g = 0, b = 0] = context.getImageData(0, 0, 1, 1).data;
+  return [r, g, b];
 }

@@ -6,7 +6,7 @@ import type { OpenedRow } from "../../wire/types";
 
 /** What a view was asked before; nothing of it is true of the row. */
 const ANEW: Partial<Address> = Object.fromEntries(
-  ["target", "method", "layer", "of", "with", "than", "by", "metric", "at", "show", "parts", "count", "resolution", "left"].map((field) => [field, undefined]),
+  ["target", "method", "layer", "of", "with", "than", "by", "metric", "at", "show", "parts", "count", "resolution", "finer", "scales", "left"].map((field) => [field, undefined]),
 );
 
 /** In the view of the run's verb, with all that the run asked, where no view is named. */

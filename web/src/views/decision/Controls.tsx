@@ -2,12 +2,15 @@
 import { Segmented } from "../../controls/Segmented";
 import { SignMenu } from "../../controls/SignMenu";
 import { go } from "../../state/address";
+import { transport } from "../../state/store";
 import { BrushBar } from "./brush/BrushBar";
 import { brushing, showsMap } from "./brush/state";
+import { finerOf, finerWords, OWN } from "./finer";
 import { LeastArea } from "./LeastArea";
 import { MethodMenu } from "./MethodMenu";
 
 export function Controls() {
+  const finer = finerOf();
   return (
     <div class="controls">
       <Segmented
@@ -25,6 +28,11 @@ export function Controls() {
           <MethodMenu />
           <SignMenu area />
           <LeastArea />
+          {finer && (
+            <button type="button" title="Show the layer's own resolution" disabled={!transport.value.live} onClick={() => go(OWN)}>
+              {finerWords(finer)} ×
+            </button>
+          )}
         </>
       )}
     </div>

@@ -33,6 +33,7 @@ import { DepthScrubber } from "./DepthScrubber";
 import { least } from "./LeastArea";
 import { Notes } from "./Notes";
 import { useHidden } from "./hidden";
+import { finerOf } from "./finer";
 import { Places } from "./Places";
 import { Reading } from "./Reading";
 import { Question } from "./Question";
@@ -45,12 +46,14 @@ export function Decision() {
   const on = { photo: photo.value!.hash, model: model.value!.name };
   const asking = { ...on, target: target.value };
   const altered = useAltered(asking);
-  const asIs = useAnswer<DecisionAnswer>("decision", { ...asking, method: methodName.value });
-  const left = useAnswer<DecisionAnswer>("decision", altered.change && { ...asking, method: methodName.value, ...altered.change });
+  const finer = altered.switching ? null : finerOf();
+  const how = { ...asking, method: methodName.value, ...finer };
+  const asIs = useAnswer<DecisionAnswer>("decision", how);
+  const left = useAnswer<DecisionAnswer>("decision", altered.change && { ...how, ...altered.change });
   // A layer that is no stage is asked for by its name.
   const wanted = address.value.layer;
   const astray = asIs.answer && !asIs.waiting && wanted && transport.value.live && method.value?.place !== "input" && !asIs.answer.layers.includes(wanted);
-  const beside = useAnswer<DecisionAnswer>("decision", astray ? { ...asking, method: methodName.value, also: wanted } : null);
+  const beside = useAnswer<DecisionAnswer>("decision", astray ? { ...how, also: wanted } : null);
   const decided = altered.change && (left.answer || left.problem) ? left : beside.answer ? beside : asIs;
   const scored = useAnswer<Scores>("scores", transport.value.has("scores", on) ? on : null);
   const staged = useAnswer<Stages>("stages", transport.value.has("stages", on) ? on : null);
@@ -71,7 +74,7 @@ export function Decision() {
   const outlines = useMemo(() => places.map((place) => outlineOf(field!, place)), [places]);
   const plain = !altered.brushing && !altered.switching;
   const hidden = useHidden(plain && !decided.waiting ? asking : null, field, places);
-  const { depth, deletion } = useCurves(plain && !decided.waiting && !hidden.waiting ? asking : null, answer, layer);
+  const { depth, deletion } = useCurves(plain && !decided.waiting && !hidden.waiting ? asking : null, astray ? { ...how, also: wanted } : how, answer, layer);
   const noun = answer ? scoreNoun(answer, target.value, scored.answer?.kind) : "the score";
   useCode(plain ? answer : null, layer);
   const bare = !showsMap();
@@ -96,7 +99,7 @@ export function Decision() {
                 scale={bare ? undefined : scale}
                 position={position}
                 onPosition={altered.brushing ? undefined : (at) => setPointed(at && field && { field, at })}
-                onChoose={altered.brushing ? undefined : (at) => answer && field && startAt(answer.layers[layer]!, at)}
+                onChoose={altered.brushing || finer ? undefined : (at) => answer && field && startAt(answer.layers[layer]!, at)}
                 patch={altered.patch}
                 over={altered.brushing && <BrushLayer photo={photo.value!} />}
               >

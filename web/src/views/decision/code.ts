@@ -4,6 +4,7 @@ import { code } from "../../app/Footer";
 import { library, methodName, model, photo, target } from "../../state/store";
 import type { Decision } from "../../wire/types";
 import { pythonTarget } from "../../words/code";
+import { finerOf } from "./finer";
 
 /** Methods that are verbs of their own. */
 const VERBS: Record<string, string> = { naflow: "flow", parts: "parts" };
@@ -31,9 +32,12 @@ export function useCode(answer: Decision | null, layer: number): void {
       code.value = { python: `foveal.${verb}(model, ${given})`, command: "", seconds: answer.seconds };
       return;
     }
+    const finer = finerOf();
+    const options = finer ? `, resolution=${finer.resolution}, scales=[${finer.scales.join(", ")}]` : "";
+    const flags = finer ? ` --resolution ${finer.resolution} --scales ${finer.scales}` : "";
     code.value = {
-      python: `foveal.explain(model, ${photo.value.source}${target_ ? `, ${target_}` : ""}, method="${methodName.value}", layer="${at}")`,
-      command: target.value.startsWith("own:") ? "" : `foveal explain ${photo.value.source} --model ${model.value.source}${named} --method ${methodName.value} --layer ${at}`,
+      python: `foveal.explain(model, ${photo.value.source}${target_ ? `, ${target_}` : ""}, method="${methodName.value}", layer="${at}"${options})`,
+      command: target.value.startsWith("own:") ? "" : `foveal explain ${photo.value.source} --model ${model.value.source}${named} --method ${methodName.value} --layer ${at}${flags}`,
       seconds: answer.seconds,
     };
   }, [answer, layer, target.value, methodName.value]);

@@ -3,6 +3,7 @@ import { computed } from "@preact/signals";
 import { address, go } from "../../../state/address";
 import { transport } from "../../../state/store";
 import type { Switch } from "../../../wire/altered";
+import { OWN } from "../finer";
 
 export type Run = [number, number, number];
 const NONE = "-";
@@ -30,7 +31,7 @@ export const switched = computed<Switch | null>(() => {
 });
 
 export function startSwitch({ layer, runs = null }: { layer: string; runs?: Run[] | null }): void {
-  go({ off: NONE, at: layer, where: textOf(runs), times: undefined, brush: undefined, shape: undefined, left: undefined });
+  go({ ...OWN, off: NONE, at: layer, where: textOf(runs), times: undefined, brush: undefined, shape: undefined, left: undefined });
 }
 
 /** The channels of one position. */
