@@ -9,6 +9,7 @@ from torch import nn
 import foveal
 from foveal.errors import LayerError, MethodError
 from foveal.methods import COMPARING, FAST, METHODS, find_method, find_methods
+from tests import forked
 from tests.networks import tiny
 
 
@@ -43,6 +44,37 @@ def test_words_for_several() -> None:
         "lrp-epsilon:epsilon=0.5",
     ]
     assert list(find_methods("lrp-epsilon:epsilon=1e-6")) == ["lrp-epsilon"]
+
+
+IMPORTED = """
+import sys
+from foveal.methods import METHODS, find_method
+def files(): return [name for name in NAMES if f"foveal.methods.{name}" in sys.modules]
+NAMES = ("cam", "guided", "relevance", "scorecam", "rise", "deeplift", "fam", "gap")
+assert not files()
+find_method("Grad-CAM")
+assert files() == ["cam"], files()
+find_method("guidedbackprop")
+assert files() == ["cam", "guided"], files()
+len(METHODS)
+assert files() == [*NAMES], files()
+"""
+
+
+def test_a_method_is_imported_when_it_is_asked_for() -> None:
+    ran = forked.code(IMPORTED)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_method_of_your_own_is_in_no_list_of_ours() -> None:
+    """FAST and COMPARING may be asked for after it was registered."""
+    ran = forked.code(
+        "import foveal\n@foveal.register\ndef mine(A, G): return A.sum(1)\n"
+        "from foveal.methods import COMPARING, FAST, METHODS, find_methods\n"
+        "assert 'mine' in METHODS and 'mine' not in (*FAST, *COMPARING) and list(find_methods('fast'))[-1] == 'mine'\n"
+        "assert list(METHODS.registered) == ['mine'] and METHODS.families['Registered'][0].name == 'mine'"
+    )
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_the_same_method_twice_with_other_options() -> None:

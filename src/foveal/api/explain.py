@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from foveal.attribution.attribute import Attributions, MethodRequest
 from foveal.attribution.context import Context
 from foveal.attribution.levels import joined_levels
-from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
 from foveal.attribution.resolution import attribute_at, settings
 from foveal.engine.address import INPUT
@@ -34,6 +33,7 @@ from foveal.results.stages import Stages
 from foveal.targets import TargetLike, Task
 
 if TYPE_CHECKING:
+    from foveal.attribution.perturbation import Progress
     from foveal.images import ImageLike, Preprocessing
 
 

@@ -16,7 +16,6 @@ from foveal.attribution.batching import BatchSlice, in_batches
 from foveal.attribution.context import Context
 from foveal.attribution.formula import FormulaError
 from foveal.attribution.passes import BackwardTarget, PassResult, forward_backward, forward_backward_each, from_late
-from foveal.attribution.perturbation import PerturbationScorer, Progress, failing, recorded, runs_for
 from foveal.attribution.placing import whereabouts
 from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from foveal.attribution.method import Method
     from foveal.attribution.passes import Rules
+    from foveal.attribution.perturbation import PerturbationScorer, Progress
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,8 @@ def _pass(context: Context, rules: Rules | None, group: Sequence[MethodRequest])
     if needs != {"forwards"}:
         run = partial(forward_backward, layers=kept, gradient=gradient, backward=backward, rules=rules, paths=paths)
         return in_batches(context, kept, run, repr(rules)) if backward else run(context)
+    from foveal.attribution.perturbation import recorded
+
     with recorded(context, kept) as recording:
         # A recording has all rows of the layer, also where several are of one image.
         rows, asked = (replace(context, target=None), context.target) if recording else (context, context.target)
@@ -283,6 +285,8 @@ def run_perturbation_method(
     progress: Progress | None,
 ) -> dict[str, Float[Tensor, "n h w"]]:
     """The maps of a method that asks the network again, image after image."""
+    from foveal.attribution.perturbation import PerturbationScorer, failing, runs_for
+
     n, maps = len(context.x), {}
     with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
         for layer in asked.layers:

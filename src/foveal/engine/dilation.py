@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.weak import WeakTensorKeyDictionary
 
+from foveal.engine.tensor_map import TensorMap
 from foveal.engine.windows import ONE, WINDOWS, Apply, Pair, Window, times
 
 
@@ -64,11 +64,11 @@ class Dilated(TorchFunctionMode):
     def __init__(self, finest: tuple[float, float] = (math.inf, math.inf)) -> None:
         super().__init__()
         self._finest = finest
-        self._grids: Any = WeakTensorKeyDictionary()
+        self._grids: TensorMap[Grid] = TensorMap()
 
     def grid(self, tensor: Tensor) -> Grid:
         """How the cells of a tensor lie; as in the network where nothing else is known."""
-        kept: Grid | None = self._grids.get(tensor)
+        kept = self._grids.get(tensor)
         return kept or Grid(_size(tensor))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -114,7 +114,7 @@ class Traced:
             windows, where = run.elsewhere[s.number]
             lying, origin = Lying(where, s.lying.shape, image), None
         return Candidate(
-            s.name, s.call, s.channels, size, given, s.layout, s.node, windows, lying, s.minimum, s.number, s.given,
+            s.name, s.call, s.channels, size, given, s.layout, s.node, windows, lying, s.signed, s.number, s.given,
             s.through, origin,
         )  # fmt: skip
 

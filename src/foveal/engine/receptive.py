@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.positions import PositionTracker, Where, tensors_in
 from foveal.engine.run_log import RunLog
+from foveal.engine.tensor_map import TensorMap
 
 Sides = tuple[float, ...]
 """A number for each axis of space: (y, x) of images."""
@@ -72,7 +72,7 @@ class FieldTracker(TorchDispatchMode):
 
     def __init__(self, source: Tensor) -> None:
         super().__init__()
-        self._fields: Any = WeakTensorKeyDictionary()
+        self._fields: TensorMap[Field] = TensorMap()
         self._axes = max(1, source.ndim - 2)
         self._fields[source] = Field((1.0,) * self._axes, (1.0,) * self._axes)
         self._positions = PositionTracker(source)
@@ -80,8 +80,7 @@ class FieldTracker(TorchDispatchMode):
         self.log = RunLog(source)
 
     def field(self, tensor: Tensor) -> Field | None:
-        reach: Field | None = self._fields.get(tensor)
-        return reach
+        return self._fields.get(tensor)
 
     def where(self, tensor: Tensor) -> Where | None:
         """Where its elements lie on the input."""
@@ -161,6 +160,8 @@ class FieldTracker(TorchDispatchMode):
     def _merged(self, operands: list[Tensor]) -> Field:
         """The field of an element-wise result: the widest of its operands that still have cells of their own."""
         fields = [self._fields[tensor] for tensor in operands]
+        if len(fields) == 1:
+            return fields[0]
         spatial = [self._fields[tensor] for tensor in operands if not self._reduced(tensor)] or fields
         return Field(
             size=tuple(map(max, zip(*(f.size for f in spatial), strict=True))),

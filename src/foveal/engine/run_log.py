@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.address import tensor_parts
 from foveal.engine.positions import Call, Where
 from foveal.engine.sizes import Shape, SizeRule, size_rule
+from foveal.engine.tensor_map import TensorMap
 
 Note: TypeAlias = Callable[[str, tuple[Any, ...], Any], None]
 """What to do with (a module's name, what it was given, what it returned)."""
@@ -76,13 +77,12 @@ class RunLog:
         self.output: Any = None
         self.graph: tuple[str, ...] = ()
         self.complete = image.ndim == 4
-        self._numbers: Any = WeakTensorKeyDictionary()
+        self._numbers: TensorMap[int] = TensorMap()
         self._made(image)
 
     def number(self, tensor: Any) -> int | None:
         """None of what does not depend on the image."""
-        number: int | None = self._numbers.get(tensor) if isinstance(tensor, Tensor) else None
-        return number
+        return self._numbers.get(tensor) if isinstance(tensor, Tensor) else None
 
     @property
     def held(self) -> bool:
@@ -99,7 +99,7 @@ class RunLog:
         if not self.complete:
             return
         given = self.spelled((call.args, tuple(call.kwargs.items())))
-        written = call.func._schema.is_mutable
+        written = _writes(call.func)
         results = list(result) if isinstance(result, list | tuple) else [result]
         self.complete = (
             len(fields) == len(call.inputs)
@@ -114,7 +114,7 @@ class RunLog:
 
     def constant(self, func: Any, args: Any, kwargs: Any) -> None:
         """Take down an operation that does not depend on the image."""
-        self.complete &= not func._schema.is_mutable
+        self.complete &= not _writes(func)
         self.steps.append(Step(func, self.spelled((args, tuple(kwargs.items())))))
 
     def module(self, name: str, inputs: Any, output: Any) -> None:
@@ -142,8 +142,19 @@ def channels_last(tensor: Tensor) -> bool:
 
 def _of_tensors(call: Call, results: Iterable[Any]) -> bool:
     """Whether it gives tensors, of shapes that do not depend on values."""
-    by_value = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output} & {*call.func.tags}
-    return not by_value and all(isinstance(part, Tensor) for part in results)
+    return not _by_value(call.func) and all(isinstance(part, Tensor) for part in results)
+
+
+@lru_cache(maxsize=1024)
+def _writes(func: Any) -> bool:
+    """Whether an operation writes into what it is given."""
+    return bool(func._schema.is_mutable)
+
+
+@lru_cache(maxsize=1024)
+def _by_value(func: Any) -> bool:
+    """Whether the shapes of its results depend on values."""
+    return not {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}.isdisjoint(func.tags)
 
 
 @contextmanager
@@ -168,7 +179,7 @@ def spelled(value: Any, number: Callable[[Tensor], int | None]) -> Any:
         known = number(value)
         return (tuple(value.shape), value.dtype) if known is None else f"#{known}"
     if isinstance(value, list | tuple):
-        parts = [spelled(part, number) for part in value]
+        parts = [part if type(part) in _LITERAL else spelled(part, number) for part in value]
         return parts if isinstance(value, list) else tuple(parts)
     if isinstance(value, Mapping):
         return tuple([(key, spelled(part, number)) for key, part in value.items()])

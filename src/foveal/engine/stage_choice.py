@@ -27,7 +27,7 @@ class Candidate:
         node: the operation that made it; modules that return the same have the same.
         windows: its field, if its cells lie as the windows say that made them.
         lying: where it lies.
-        minimum: the least value.
+        signed: whether any value is below zero.
         number, given: what it returned and was given, as numbered in the log.
         through: whether every path to the score passes through it.
         origin: the same at the size that was traced; it has the same field.
@@ -42,7 +42,7 @@ class Candidate:
     node: Any
     windows: Field | None
     lying: Lying
-    minimum: float
+    signed: bool
     number: int | None
     given: int | None
     through: bool = False
@@ -115,7 +115,7 @@ def _stage(s: Candidate, calls: Mapping[str, int], lying: Mapping[str, Lying]) -
         stride=field.stride,
         receptive_field=tuple(map(round, field.size)),
         local=field.local,
-        sign="nonnegative" if s.minimum >= 0 else "signed",
+        sign="signed" if s.signed else "nonnegative",
         depth=field.depth,
         layout=s.layout,
         place=place if isinstance(place, Cells) else None,

@@ -154,13 +154,13 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
             elif layout and output.numel() and output.is_floating_point():
                 before = next((v for v in inputs if isinstance(v, Tensor)), output)
                 node = output.grad_fn
-                lowest = 0.0 if node is not None and node_name(node) == "Relu" else float(output.detach().amin())
+                signed = not (node is not None and node_name(node) == "Relu") and _signed(output)
                 size, input_size = size_in(output.shape, layout), size_in(before.shape, layout)
                 channels = output.shape[1 if layout == "nchw" else -1]
                 numbered = log.number(output), log.number(before)
                 call = calls[name] - 1
                 seen.append(
-                    Candidate(name, call, channels, size, input_size, layout, node, field, lies, lowest, *numbered)
+                    Candidate(name, call, channels, size, input_size, layout, node, field, lies, signed, *numbered)
                 )
                 if not is_point(size):
                     layouts[name] = layout
@@ -223,6 +223,13 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
 def _coarser(s: Candidate, finest: float) -> bool:
     """Whether this map is coarser than the output, as in encoder-decoders."""
     return s.field is not None and not is_point(s.size) and math.prod(s.field.stride) > finest
+
+
+def _signed(output: Tensor) -> bool:
+    """Whether anything is below zero, or no number."""
+    plain = type(output) is Tensor  # its numbers are read below what watches operations, at a fraction of the time
+    with torch._C._DisableTorchDispatch() if plain else nullcontext():
+        return not output.detach().amin().item() >= 0
 
 
 def _maps(name: str, call: int, inputs: tuple[Any, ...], output: Any, ndim: int) -> Iterator[tuple[str, Tensor]]:

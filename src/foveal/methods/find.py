@@ -12,7 +12,8 @@ from torch import Tensor
 from foveal.attribution.formula import Option, name_of, signature_of
 from foveal.attribution.method import Method
 from foveal.errors import UnknownMethod, shown
-from foveal.methods.known import COMPARING, FAST, METHODS, USUAL
+from foveal.methods import known
+from foveal.methods.known import METHODS, USUAL
 from foveal.methods.own_code import from_code, from_package, is_code, packaged
 from foveal.methods.registry import WORDS, plain
 
@@ -139,8 +140,9 @@ def _several(given: MethodLike) -> tuple[MethodLike, ...]:
     """What a word stands for."""
     if not isinstance(given, str) or given not in WORDS:
         return (given,)
-    own = tuple(name for name, m in METHODS.items() if name not in (*FAST, *COMPARING) and m.needs != "forwards")
-    return {"all": tuple(METHODS), "fast": (*FAST, *COMPARING, *own), "usual": (*USUAL, *COMPARING)}[given]
+    own = tuple([name for name in METHODS.registered if METHODS[name].needs != "forwards"])
+    every = {"all": (*METHODS,), "fast": (*known.FAST, *known.COMPARING, *own), "usual": (*USUAL, *known.COMPARING)}
+    return every[given]
 
 
 def _by_text(text: str) -> Method:

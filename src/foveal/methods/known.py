@@ -1,34 +1,21 @@
-"""The methods of foveal by family. Adding one: a file with its formula, a line here, its test, its docs."""
+"""The methods of foveal by family. Adding one: a file with its formula, its name here, its test, its docs."""
 
 from __future__ import annotations
 
-from foveal.methods import (
-    ablationcam,
-    baselines,
-    cam,
-    deeplift,
-    fam,
-    gap,
-    gradient,
-    guided,
-    occlusion,
-    opticam,
-    relevance,
-    rise,
-    scorecam,
-)
+from typing import TYPE_CHECKING, Any
+
 from foveal.methods.registry import MethodRegistry
 
 METHODS = MethodRegistry(
     {
-        "Class activation maps": cam.FAMILY,
-        "Backward rules": (*guided.FAMILY, *relevance.FAMILY),
-        "Gradients of the input": gradient.FAMILY,
-        "Channels shown or removed": (*scorecam.FAMILY, *ablationcam.FAMILY, *opticam.FAMILY),
-        "Image regions hidden": (*occlusion.FAMILY, *rise.FAMILY),
-        "Gradients against a baseline": (*baselines.FAMILY, *deeplift.FAMILY),
-        "Similarity": fam.FAMILY,
-        "Hierarchical parts": gap.FAMILY,
+        "Class activation maps": ("cam",),
+        "Backward rules": ("guided", "relevance"),
+        "Gradients of the input": ("gradient",),
+        "Channels shown or removed": ("scorecam", "ablationcam", "opticam"),
+        "Image regions hidden": ("occlusion", "rise"),
+        "Gradients against a baseline": ("baselines", "deeplift"),
+        "Similarity": ("fam",),
+        "Hierarchical parts": ("gap",),
     }
 )
 
@@ -40,8 +27,20 @@ WHOLE_CHANNELS = (
 USUAL = ("gradcam", "hirescam", "layercam", "lrp-gamma")
 """What is compared where no method is named; with a target that compares embeddings, `fam`, too."""
 
-FAST = tuple(name for name, method in METHODS.items() if method.needs != "forwards" and not method.similarity)
-"""Methods for any target that need one forward and at most one backward pass."""
+if TYPE_CHECKING:
+    FAST: tuple[str, ...]
+    """Methods for any target that need one forward and at most one backward pass."""
 
-COMPARING = tuple(name for name, method in METHODS.items() if method.similarity)
-"""Methods for targets that compare embeddings."""
+    COMPARING: tuple[str, ...]
+    """Methods for targets that compare embeddings."""
+
+
+def __getattr__(name: str) -> Any:
+    """FAST and COMPARING are what the methods themselves say, so that all are imported to know them."""
+    if name not in ("FAST", "COMPARING"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    own = {key: method for key, method in METHODS.items() if key not in METHODS.registered}
+    global FAST, COMPARING
+    FAST = tuple([key for key, method in own.items() if method.needs != "forwards" and not method.similarity])
+    COMPARING = tuple([key for key, method in own.items() if method.similarity])
+    return globals()[name]

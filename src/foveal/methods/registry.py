@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
+from importlib import import_module
 
 from foveal.attribution.method import Method
 from foveal.errors import UnknownMethod
-from foveal.methods.listing import as_html, as_text
 
 WORDS = ("all", "fast", "usual")
 """What stands for several methods."""
@@ -21,41 +21,61 @@ class MethodRegistry(Mapping[str, Method]):
 
     foveal.METHODS                     # the table
     foveal.METHODS["gradcam"].about
+
+    Each file of `foveal.methods` has its own in `FAMILY`. It is imported when they are asked for: a method by its name
+    needs the files up to its own, the rest all of them.
     """
 
-    def __init__(self, families: Mapping[str, tuple[Method, ...]]) -> None:
-        self._families = {family: {method.name: method for method in methods} for family, methods in families.items()}
+    def __init__(self, families: Mapping[str, Sequence[str]]) -> None:
+        """Args: families: names of files by family."""
+        self._files = families
         self._own: dict[str, Method] = {}
 
     @property
     def families(self) -> dict[str, tuple[Method, ...]]:
         """What kind of method each is; those that were registered come last."""
-        every = {**self._families, OWN: self._own}
-        return {family: tuple(methods.values()) for family, methods in every.items() if methods}
+        of_files = {family: [m for file in files for m in _methods_in(file)] for family, files in self._files.items()}
+        every = {**of_files, OWN: self._own.values()}
+        return {family: tuple(methods) for family, methods in every.items() if methods}
+
+    @property
+    def registered(self) -> Collection[str]:
+        """Names of the methods that are not foveal's own."""
+        return self._own.keys()
 
     def __getitem__(self, name: str) -> Method:
-        for methods in (*self._families.values(), self._own):
-            if name in methods:
-                return methods[name]
+        for method in self._every():
+            if method.name == name:
+                return method
         raise UnknownMethod(f"there is no method {name!r}: `foveal methods` lists them")
 
     def __iter__(self) -> Iterator[str]:
-        return iter([name for methods in (*self._families.values(), self._own) for name in methods])
+        return iter([method.name for method in self._every()])
 
     def __len__(self) -> int:
         return len(list(iter(self)))
 
     def __repr__(self) -> str:
+        from foveal.methods.listing import as_text
+
         return as_text(self.families)
 
     def _repr_html_(self) -> str:
+        from foveal.methods.listing import as_html
+
         return as_html(self.families)
 
     def known(self, name: str) -> Method | None:
         """The method of that name or title, whatever case and punctuation; None if there is none."""
         wanted = plain(name)
-        every = [method for methods in (*self._families.values(), self._own) for method in methods.values()]
-        return next((method for method in every if wanted in (plain(method.name), plain(method.title))), None)
+        return next((method for method in self._every() if wanted in (plain(method.name), plain(method.title))), None)
+
+    def _every(self) -> Iterator[Method]:
+        """In the order of families; files that nobody got to are not imported."""
+        for files in self._files.values():
+            for file in files:
+                yield from _methods_in(file)
+        yield from [*self._own.values()]
 
     def add(self, method: Method) -> None:
         """Make a method known by its name.
@@ -75,6 +95,11 @@ class MethodRegistry(Mapping[str, Method]):
             self._own.pop(known.name, None)
         if known is None or known.name not in self:
             self._own[method.name] = method
+
+
+def _methods_in(file: str) -> tuple[Method, ...]:
+    methods: tuple[Method, ...] = import_module(f"foveal.methods.{file}").FAMILY
+    return methods
 
 
 @lru_cache(maxsize=256)

@@ -71,9 +71,17 @@ class Along:
         return replace(self, at=self.at.reshape(*[1] * missing, *self.at.shape)) if missing else self
 
 
+_nowhere: dict[int, Along] = {}
+
+
 def nowhere(ndim: int) -> Along:
     """The positions of a tensor that has no place in the image: NaN, in `ndim` dimensions of size 1."""
-    return Along(torch.full((1,) * ndim, torch.nan, dtype=torch.float64, device="cpu"))
+    if ndim in _nowhere:
+        return _nowhere[ndim]
+    made = Along(torch.full((1,) * ndim, torch.nan, dtype=torch.float64, device="cpu"))
+    if type(made.at) is Tensor:  # not one of a caller who only pretends to compute
+        _nowhere[ndim] = made
+    return made
 
 
 def pixels(side: int, shape: Sequence[int]) -> Along:

@@ -57,7 +57,7 @@ def on_one_grid(inputs: Sequence[Where], outputs: Iterable[Where | None]) -> boo
 
     Grids of one step are as far apart on a map of any size; otherwise what becomes of them depends on the size.
     """
-    if not all(where and regular(where) for where in (*inputs, *outputs)):
+    if not all(where is not None and regular(where) for where in (*inputs, *outputs)):
         return False
     distinct = list({id(where): where for where in inputs}.values())
     for k in AXES if len(distinct) > 1 else ():
@@ -71,7 +71,10 @@ def on_one_grid(inputs: Sequence[Where], outputs: Iterable[Where | None]) -> boo
 
 def regular(where: Where) -> bool:
     """Whether rows and columns lie at equal steps, or nowhere."""
-    return not where.lost and all(_nowhere(p) or ruler(p, k) for k, p in zip(AXES, where.axes, strict=True))
+    if "regular" not in where.known:
+        places = zip(AXES, where.axes, strict=True)
+        where.known["regular"] = not where.lost and all(_nowhere(p) or ruler(p, k) is not None for k, p in places)
+    return where.known["regular"]
 
 
 def _nowhere(p: Along) -> bool:

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.layout import Layout
 from foveal.engine.positions.axis import Along, Pair, UnknownPlaceError, compact, line, pixels, summed
 from foveal.engine.positions.table import after
 from foveal.engine.positions.where import Call, Cells, Where
+from foveal.engine.tensor_map import TensorMap
 
 _FIRST: Mapping[Layout, int] = {"nchw": 2, "nhwc": 1}
 """Layout -> the first dimension of the map."""
@@ -22,7 +22,7 @@ class PositionTracker:
     """Where tensors lie that were computed from an image (n, c, h, w), a signal (n, c, length), a volume."""
 
     def __init__(self, source: Tensor) -> None:
-        self._known: Any = WeakTensorKeyDictionary()
+        self._known: TensorMap[Where] = TensorMap()
         self._written: dict[int, _Memory] = {}
         if source.ndim > 2:
             shapes = [[side if dim == at else 1 for dim in range(source.ndim)] for at, side in enumerate(source.shape)]
@@ -33,8 +33,7 @@ class PositionTracker:
         """None of what does not depend on the image."""
         if self._written and (memory := self._written.get(_number(tensor))):
             return memory.where(tensor)
-        position: Where | None = self._known.get(tensor)
-        return position
+        return self._known.get(tensor)
 
     def put(self, tensor: Tensor, where: Where) -> None:
         """Say where a tensor lies that was computed elsewhere."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
@@ -34,11 +34,13 @@ class Where:
         axes: along the image's y and x, or whatever axes of space it has.
         lost: the operation after which this is not known; `axes` are of no use then.
         by: the last operation that rearranged or summed elements, to be named where no place comes of it.
+        known: what was worked out of it before.
     """
 
     axes: tuple[Along, ...]
     lost: str = ""
     by: str = ""
+    known: dict[str, bool] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def unknown(cls, ndim: int, lost: str, axes: int) -> Where:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.rules.mode import carries
 from foveal.engine.rules.nested import tensors_in
+from foveal.engine.tensor_map import TensorMap
 
 FORMS = frozenset(
     {"zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros"}
@@ -24,7 +24,7 @@ class Derived:
     """Tensors that depend on features without a graph."""
 
     def __init__(self) -> None:
-        self._known: Any = WeakTensorKeyDictionary()
+        self._known: TensorMap[bool] = TensorMap()
 
     def __contains__(self, value: Any) -> bool:
         return bool(self._known) and isinstance(value, Tensor) and not value.requires_grad and value in self._known

@@ -15,9 +15,9 @@ from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.rules.nested import tensors_in
+from foveal.engine.tensor_map import TensorMap
 
 BOUNDS = frozenset({"relu", "relu6", "hardtanh", "threshold", "clamp", "clamp_min", "clamp_max"})
 """Operations whose derivative is 0 wherever they change a number."""
@@ -28,7 +28,7 @@ class KeptTensors:
 
     def __init__(self) -> None:
         self._sharing: dict[int, list[ReferenceType[Tensor]]] = defaultdict(list)
-        self._unused: Any = WeakTensorKeyDictionary()
+        self._unused: TensorMap[ReferenceType[Tensor]] = TensorMap()
 
     def keep(self, tensor: Tensor) -> Tensor:
         """The tensor as it is now, without its graph."""
@@ -48,7 +48,7 @@ class KeptTensors:
         """An operation is going to read these."""
         if self._unused:
             for tensor in tensors_in((args, kwargs)):
-                self._unused.pop(tensor, None)
+                self._unused.discard(tensor)
 
     def before_writing(self, name: str, tensor: Any) -> None:
         """The operation `name` is going to write into this tensor."""

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.rules.contributions import Operation
 from foveal.engine.rules.kept import kept
@@ -17,6 +16,7 @@ from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pu
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, affine, convolution, dense, transposed_convolution
 from foveal.engine.rules.vocabulary import BENDS, CONSERVING, CONSTANTS
 from foveal.engine.rules.witness import Origin
+from foveal.engine.tensor_map import TensorMap
 from foveal.errors import MethodError
 
 
@@ -32,7 +32,7 @@ class Propagation(RulesMode):
         self._constants: list[str] = []
         self._weighing_since = 0
         # Convolutions whose output nobody has used yet: a batch normalization may follow and becomes part of them.
-        self._open: Any = WeakTensorKeyDictionary()
+        self._open: TensorMap[Any] = TensorMap()
 
     def rule(self, name: str) -> Handler | None:
         handler = self._HANDLERS.get(name)

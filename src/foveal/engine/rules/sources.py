@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.rules.nested import tensors_in
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED
+from foveal.engine.tensor_map import TensorMap
 
 JOINING = frozenset({"cat", "concat", "concatenate"})
 REARRANGING = JOINING | frozenset(
@@ -75,12 +75,11 @@ class Sources:
     """Where the numbers of each tensor on the way come from."""
 
     def __init__(self) -> None:
-        self._of: Any = WeakTensorKeyDictionary()
+        self._of: TensorMap[Source] = TensorMap()
 
     def of(self, tensor: Tensor) -> Source:
         if tensor in self._of:
-            known: Source = self._of[tensor]
-            return known
+            return self._of[tensor]
         return Whole(tuple(tensor.shape)) if tensor.requires_grad else Fixed(tuple(tensor.shape))
 
     def given(self, name: str, args: Any, kwargs: Any) -> Any:
