@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
+from torch.utils.weak import TensorWeakRef
 
 from foveal.engine.op_record import about_shape
 from foveal.engine.precision import CONVOLUTIONS
+from foveal.engine.tensor_map import TensorMap
 from foveal.engine.uses import tensors_in, tensors_of
 
 _NORMS: Mapping[Any, Sequence[str]] = {
@@ -81,7 +82,7 @@ class NormSurvey(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._calls: list[Convolution] = []
-        self._of: Any = WeakTensorKeyDictionary()
+        self._of: TensorMap[Convolution] = TensorMap()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
