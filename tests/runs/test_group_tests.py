@@ -77,11 +77,11 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> foveal.Run:
 
 
 def test_a_cast_is_flagged_by_its_appearance_and_not_by_hiding(run: foveal.Run) -> None:
-    (flag,) = foveal.reasons(run, network(USES, sized())).flagged
+    (flag,) = foveal.reasons(run, network(USES, sized()), draws=99).flagged  # for two tests more are drawn
     assert {run["uri"][row] for row in flag.rows} == {f"red/{i:02d}.png" for i in range(0, COUNT, 5)}
     assert flag.hiding and flag.appearance and flag.channels == (2,)
     assert flag.appearance.effect > 10 * abs(flag.appearance.chance) and flag.appearance.p < 0.01
-    assert flag.hiding.p > 0.05 and "the colors and texture of others of the class lower the score" in flag.summary
+    assert flag.hiding.p > 0.05 and "giving them the colors and texture of others" in flag.summary
 
 
 def test_a_network_that_ignores_the_cast_is_not_flagged(photos: Path, tmp_path: Path) -> None:

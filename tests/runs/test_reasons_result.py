@@ -48,8 +48,8 @@ def test_the_sentence_says_by_which_test_a_group_is_flagged(found: Reasons) -> N
     assert flag.hiding and flag.appearance and [*flag.tests] == ["hiding", "appearance"]
     other = replace(flag, hiding=flag.appearance, appearance=replace(flag.hiding, effect=4.0))
     assert other.flagged and other.summary == (
-        "4 images, odd: the colors and texture of others of the class lower the score by 4, elsewhere in the class by "
-        "0.3 ± 0.1 (p = 0.01)"
+        "4 images, odd: giving them the colors and texture of others of the class lowers the score by 4, elsewhere in "
+        "the class by 0.3 ± 0.1 (p = 0.01)"
     )
     assert not replace(other, appearance=None).flagged and not replace(other, odd=False).flagged
     assert replace(flag, appearance=flag.hiding).summary == flag.summary

@@ -1,8 +1,9 @@
 """The tests of a group: its images, and others of their class, are altered in two ways, and their scores compared.
 
-Hidden is the evidence that its images share (`foveal.runs.hidden_evidence`), which tests what lies at places of an
-image. Its images get the colors and the texture of others (`foveal.runs.appearance`), which tests what they are as a
-whole, such as a color cast: an image that has it in only a part of it is strange, and its score may even rise.
+In the first the evidence that its images share is hidden (`foveal.runs.hidden_evidence`): what lies at some places of
+an image. In the second they get the colors and texture of others (`foveal.runs.appearance`): what an image looks like
+as a whole. Hiding does not test that: with a color cast in only a part of it, an image is unlike any other of its
+class, and its score may even rise.
 """
 
 from __future__ import annotations

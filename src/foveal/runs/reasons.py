@@ -32,7 +32,7 @@ SURE = 0.05
 """From what corrected p-value on an effect is taken for chance."""
 TESTS = {
     "hiding": "hiding what they share lowers the score",
-    "appearance": "the colors and texture of others of the class lower the score",
+    "appearance": "giving them the colors and texture of others of the class lowers the score",
 }
 """The names of the tests, and what they find."""
 
