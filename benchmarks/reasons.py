@@ -24,8 +24,9 @@ import foveal
 from benchmarks.reasons_world import SHARES, SPECIES, cue_effects, cue_of, drawn, network, planted, written
 from foveal.models import Model
 from foveal.runs import grouping
+from foveal.runs.group_effect import GroupEffect
 from foveal.runs.group_reasons import GROUPS
-from foveal.runs.reasons import Reasons
+from foveal.runs.reasons import SURE, Reasons
 from foveal.runs.result import Run
 
 USED = 0.05
@@ -36,9 +37,9 @@ SMALL, MEMBERS, APART = 0.5, 4, 0.25
 def main(out: Annotated[Path, typer.Option("-o")], seed: int = 1) -> None:
     """The table of a seed."""
     torch.set_num_threads(1)
-    print("| cue | share | uses | flagged | cue in the flagged group | effect | elsewhere | spectral, of LRP maps |")
+    print("| cue | share | uses | flagged | cue in the flagged group | hiding | appearance | spectral, of LRP maps |")
     print("|---|---|---|---|---|---|---|---|")
-    hits, theirs, alarms, their_alarms = [], [], [], []
+    hits, theirs, alarms, odd, their_alarms = [], [], [], [], []
     for strength in (*SHARES, None):
         model = network(out, seed, strength)
         found, has, spectral = looked_at(model, out, seed, strength)
@@ -48,6 +49,7 @@ def main(out: Annotated[Path, typer.Option("-o")], seed: int = 1) -> None:
             cue = cue_of(species, seed) if strength else None
             if cue is None:
                 alarms.append(bool(flags))
+                odd.append(any(group.odd for group in found.groups if group.class_name == name))
                 their_alarms.append(name in spectral)
                 continue
             assert strength
@@ -57,10 +59,11 @@ def main(out: Annotated[Path, typer.Option("-o")], seed: int = 1) -> None:
             print("| " + " | ".join([
                 cue, f"{SHARES[strength]:.0%}", f"{before:.2f} → {after:.2f}", "yes" if flags else "no",
                 ", ".join(f"{sum(has[row] for row in g.rows)} of {len(g)}" for g in flags) or "–",
-                ", ".join(f"{g.effect:.1f}" for g in flags) or "–",
-                ", ".join(f"{g.chance:.1f} ± {g.spread:.1f}" for g in flags) or "–",
+                "; ".join(measured(g.hiding) for g in flags) or "–",
+                "; ".join(measured(g.appearance) for g in flags) or "–",
                 "yes" if name in spectral else "no",
             ]) + " |", flush=True)  # fmt: skip
+    print(f"\nclean classes with an odd group: {counts(odd)}")
     print("\n| | foveal.reasons | spectral, of LRP maps |\n|---|---|---|")
     used = [flagged for flagged, uses in hits if uses]
     rows = (
@@ -70,6 +73,14 @@ def main(out: Annotated[Path, typer.Option("-o")], seed: int = 1) -> None:
     )
     for words, ours, others in rows:
         print(f"| {words} | {counts(ours)} | {counts(others)} |")
+
+
+def measured(test: GroupEffect | None) -> str:
+    """ "4.8, elsewhere 0.0 ± 0.2", in brackets where it may be chance."""
+    if test is None:
+        return "–"
+    said = f"{test.effect:.1f}, elsewhere {test.chance:.1f} ± {test.spread:.1f}"
+    return said if test.p < SURE else f"({said})"
 
 
 def looked_at(model: Model, home: Path, seed: int, strength: str | None) -> tuple[Reasons, list[bool], set[str]]:

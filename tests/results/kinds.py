@@ -34,6 +34,7 @@ from foveal.results.sanity import Checked, Sanity
 from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
 from foveal.results.tiled import TiledExplanation
 from foveal.results.tree import Tree
+from foveal.runs.group_effect import GroupEffect
 from foveal.runs.reasons import ReasonGroup, Reasons
 from foveal.runs.result import Run
 from foveal.storage.fingerprint import fingerprint
@@ -173,9 +174,9 @@ def reasons() -> Reasons:
     rows = np.flatnonzero([error is None for error in run()["error"]])
     places = np.random.default_rng(0).random((len(rows), 2)).astype(np.float32)
     group = np.arange(len(rows)) % 2
-    tested = {"area": 0.2, "effect": 1.5, "chance": 0.5, "spread": 0.2, "beats": 0.9, "p": 0.04}
+    tested = GroupEffect(1.5, 0.5, 0.2, beats=0.9, p=0.04, area=0.2)
     one = ReasonGroup("a", rows[group == 0], torch.rand(4, 4), (1, 0))
-    other = ReasonGroup("a", rows[group == 1], torch.rand(4, 4), (2,), odd=True, **tested)
+    other = ReasonGroup("a", rows[group == 1], torch.rand(4, 4), (2,), odd=True, hiding=tested, appearance=tested)
     return Reasons(run(), rows, places, group, places[:, 0], (one, other), notes=("few",))
 
 

@@ -16,7 +16,8 @@ from foveal.errors import FovealError, MethodError, ModelError, ResultError
 from foveal.images import Preprocessing
 from foveal.models import Model
 from foveal.runs import grouping
-from foveal.runs.hidden_evidence import class_number, permuted
+from foveal.runs.group_effect import permuted
+from foveal.runs.group_tests import class_number
 from foveal.runs.reasons import Reasons
 from tests.runs.photos import drawn, ran
 
@@ -81,8 +82,10 @@ def marked(run: foveal.Run) -> list[int]:
 def test_a_planted_cue_is_a_flagged_group(run: foveal.Run, found: Reasons) -> None:
     (flag,) = found.flagged
     assert flag.class_name == "red" and flag.rows.tolist() == marked(run) and flag.channels == (2,)
-    assert flag.effect is not None and flag.chance is not None and flag.p is not None
-    assert flag.effect > 5 * max(flag.chance, 0.05) and flag.p <= 0.01 and flag.beats == 1
+    hiding = flag.hiding
+    assert hiding and hiding.effect > 5 * max(hiding.chance, 0.05) and hiding.p <= 0.01 and hiding.beats == 1
+    assert 0.02 < hiding.area < 0.2 and flag.appearance and flag.appearance.area == 1
+    assert "hiding what they share lowers the score" in flag.summary
     third = len(flag.mean_map) // 3
     corner = flag.mean_map[:third, :third].sum() / flag.mean_map.sum()
     assert corner > 0.5 and float(flag.mean_map.sum()) == pytest.approx(1, abs=1e-5)
@@ -111,7 +114,7 @@ def test_the_same_again_by_each_way(run: foveal.Run, found: Reasons, tmp_path: P
     spectral = foveal.reasons(run, model(), grouping="spectral")
     assert spectral.grouping == "spectral" and marked(run) in [g.rows.tolist() for g in spectral.flagged]
     bare = foveal.reasons(run, effects=False, by="label")
-    assert not bare.flagged and any(group.odd for group in bare.groups) and all(g.p is None for g in bare.groups)
+    assert not bare.flagged and any(group.odd for group in bare.groups) and all(not g.tests for g in bare.groups)
     part = foveal.reasons(run[marked(run)], model())
     assert len(part.groups) == 1 and "1 class with fewer than 12 decisions" in part.notes[0]
 

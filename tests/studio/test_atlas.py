@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 import foveal
 from foveal.errors import FovealError, ModelError, ResultError
 from foveal.models import Model
+from foveal.runs.group_effect import GroupEffect
 from foveal.runs.reasons import ReasonGroup, Reasons
 from foveal.webapp import atlas_places
 from foveal.webapp.asks import alike
@@ -58,8 +59,8 @@ def reasons(run: Run) -> Reasons:
             if not len(part):
                 continue
             group[part] = len(groups)
-            found = {"effect": 3.1, "chance": 0.4, "spread": 0.2, "beats": 1.0, "p": 0.01} if odd else {}
-            groups.append(ReasonGroup(name, rows[part], run[rows[part]].maps().mean(0), (1,), odd, **found))
+            tests = (GroupEffect(3.1, 0.4, 0.2, 1.0, 0.01), GroupEffect(0.3, 0.2, 0.1, 0.8, 0.6)) if odd else ()
+            groups.append(ReasonGroup(name, rows[part], run[rows[part]].maps().mean(0), (1,), odd, *tests))
     places = np.random.default_rng(2).random((len(rows), 2), np.float32)
     return Reasons(run, rows, places, group, np.linspace(0, 1, len(rows), dtype=np.float32), tuple(groups))
 
@@ -267,10 +268,11 @@ def test_groups_are_those_of_reasons(reasons: Reasons, grouped_client: Client) -
     assert numbers(said["group"], "<i4").tolist() == reasons.group.tolist()
     assert np.abs(numbers(said["places"], "<u2").reshape(-1, 2) / 65535 - reasons.places).max() < 1e-4
     for one, group in zip(said["groups"], reasons.groups, strict=True):
-        told = (one["class_name"], one["points"], one["odd"], one["flagged"], one["effect"], one["chance"], one["p"])
-        assert told == (
-            group.class_name, len(group), group.odd, group.flagged, group.effect, group.chance, group.p
-        )  # fmt: skip
+        told = (one["class_name"], one["points"], one["odd"], one["flagged"])
+        assert told == (group.class_name, len(group), group.odd, group.flagged)
+        for name in ("hiding", "appearance"):
+            test = group.tests.get(name)
+            assert one[name] == (test and {key: getattr(test, key) for key in ("effect", "chance", "spread", "p")})
         assert np.allclose(values(one["map"]), group.mean_map, atol=1e-3 * float(group.mean_map.abs().max()))
     assert [column["name"] for column in said["numbers"]] == ["score", "probability", "typical"]
 
@@ -344,7 +346,7 @@ def test_a_person_selects_looks_and_opens(grouped_client: Client, reasons: Reaso
     page.get_by_role("button", name="Show everything").click()
     odd = next(number for number, group in enumerate(reasons.groups) if group.odd)
     link = page.get_by_role("row", name=re.compile(f"group {odd + 1} flagged"))
-    expect(link).to_contain_text("3.1 points here, 0.4 ± 0.2 in other images of the class")
+    expect(link).to_contain_text("hiding what they share: 3.1 here, 0.4 ± 0.2 in others of the class")
     link.get_by_role("button").press("Enter")
     expect(cards).to_have_count(len(reasons.groups[odd]))
     cards.first.click()

@@ -27,7 +27,7 @@ def reasons(
         str, typer.Option("--grouping", metavar="WAY", help="mixture (Gaussian), or spectral (clusters).")
     ] = "mixture",
     effects: Annotated[
-        bool, typer.Option("--effects/--no-effects", help="Test odd groups by hiding what their photos share.")
+        bool, typer.Option("--effects/--no-effects", help="Test odd groups by altering their photos.")
     ] = True,
     *,
     output: options.OutputOptions,
@@ -39,9 +39,10 @@ def reasons(
       foveal reasons run/ -o reasons/
 
     A group is odd if it is a minority of its class and lies clearly apart from the rest by what channels contribute.
-    The rest is grouped by which channels contribute, and where evidence lies. In an odd group the evidence that sets it
-    apart is hidden; where that lowers the score of its photos more than that of others of the class, it is flagged:
-    look whether what they share should decide.
+    The rest is grouped by which channels contribute, and where evidence lies. Odd groups are tested in two ways: the
+    evidence that sets them apart is hidden, and their photos get the colors and texture of others of the class. Where
+    one of these lowers their score more than that of others of the class, they are flagged: look whether what they
+    share should decide.
 
     The output folder gets the result, which foveal.Reasons.load reads, and a picture for each class that is flagged
     (or for the first). Prints the paths of these; --json the groups.

@@ -1,4 +1,4 @@
-"""The verb: the decisions of each class grouped by why, and odd groups tested by hiding what they share."""
+"""The verb: the decisions of each class grouped by why, and odd groups tested on their images."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from foveal.models.load import load_model
 from foveal.models.model import Model, as_model
 from foveal.results.provenance import versions
 from foveal.runs import grouping as groups_of
-from foveal.runs.hidden_evidence import EvidenceTest, class_number
+from foveal.runs.group_effect import GroupEffect
+from foveal.runs.group_tests import GroupTests, class_number
 from foveal.runs.minority import clear_minorities
-from foveal.runs.reasons import ReasonGroup, Reasons
+from foveal.runs.reasons import TESTS, ReasonGroup, Reasons
 from foveal.runs.result import Run
 from foveal.storage.fingerprint import fingerprint
 
@@ -40,6 +41,8 @@ FEWEST = 12
 GROUPS = 6
 SHARED = 0.5
 """The channels of a group make up this share of what is contributed more in it."""
+FINE = 100
+"""Draws for each test, at least, so that the smallest p there is stays small when it is corrected for all tests."""
 
 
 @checked
@@ -62,8 +65,8 @@ def reasons(
     A group is odd if it is a minority of its class and lies clearly apart from the rest along a direction of what
     channels contribute, over all positions and at the strongest one. Odd groups are looked for first. In the rest, two
     decisions are alike where the same channels contribute in the same proportions, and evidence lies at the same
-    places. In an odd group the evidence that sets it apart is hidden; if that costs its images more than it costs
-    others of the class, the group is flagged.
+    places. Odd groups are tested in two ways: the evidence that sets them apart is hidden, and their images get the
+    colors and texture of others of the class. A group that loses more by one of these than others do is flagged.
 
         run = foveal.run("demo", "photos/", out="run/", contributions=True)
         found = foveal.reasons(run)
@@ -77,9 +80,9 @@ def reasons(
             criterion; "spectral": clusters of a spectral embedding, counted by its largest eigengap.
         effects: whether odd groups are tested; nothing is flagged otherwise.
         most: groups of a class, at most.
-        pictures: images of a group, and of the rest of its class, that are tested at most; each takes three forward
+        pictures: images of a group, and of the rest of its class, that are tested at most; each takes four forward
             passes and a backward pass.
-        draws: random groups that an effect is compared with.
+        draws: random groups that an effect is compared with, at least; more where many groups are tested.
         seed: of grouping and draws.
         progress: hears (what, done, total), often enough to stop by raising.
         preprocessing: as in `foveal.explain`, where the run was made with one.
@@ -207,7 +210,7 @@ def _tested(
     run: Run, model: nn.Module | Model | str | None, preprocessing: Preprocessing | None, groups: list[ReasonGroup],
     pictures: int, draws: int, seed: int, notes: list[str], tell: Progress,
 ) -> list[ReasonGroup]:  # fmt: skip
-    """The groups with what hiding their evidence does, corrected for their number."""
+    """The groups with what their tests found, corrected for the number of all tests."""
     odd = [k for k, group in enumerate(groups) if group.odd]
     known = [k for k in odd if min(class_number(run["target"][row]) for row in groups[k].rows) >= 0]
     if len(known) < len(odd):
@@ -216,17 +219,21 @@ def _tested(
         return groups
     layer = run.record.contributions
     assert layer is not None
-    test = EvidenceTest(_same_network(run, model, preprocessing), run, layer, pictures, draws, seed)
-    outcomes = {}
+    draws = max(draws, FINE * len(TESTS) * len(known))
+    test = GroupTests(_same_network(run, model, preprocessing), run, layer, pictures, draws, seed)
+    outcomes: dict[tuple[int, str], GroupEffect] = {}
     for done, k in enumerate(known):
         tick = partial(tell, "testing groups", done, len(known))
         rest = [group.rows for i, group in enumerate(groups) if i != k and group.class_name == groups[k].class_name]
         others = np.concatenate(rest)
-        outcomes[k] = test(groups[k].rows, others, groups[k].channels, tick)
+        found = test(groups[k].rows, others, groups[k].channels, tick)
+        outcomes |= {(k, name): effect for name, effect in found.items()}
     tell("testing groups", len(known), len(known))
-    p = holm({k: effect.p for k, effect in outcomes.items()})
+    p = holm({key: effect.p for key, effect in outcomes.items()})
+    sure = {key: replace(effect, p=p[key]) for key, effect in outcomes.items()}
     return [
-        replace(group, **{**vars(outcomes[k]), "p": p[k]}) if k in outcomes else group for k, group in enumerate(groups)
+        replace(group, hiding=sure.get((k, "hiding")), appearance=sure.get((k, "appearance")))
+        for k, group in enumerate(groups)
     ]
 
 

@@ -13,6 +13,7 @@ import torch
 
 from foveal.errors import ResultError, counted
 from foveal.results.result import Result, check_kind, finite
+from foveal.runs.group_effect import GroupEffect
 from foveal.runs.result import Run
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.folder import MANIFEST
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 ARRAYS = "reasons.npz"
 SURE = 0.05
 """From what corrected p-value on an effect is taken for chance."""
-NUMBERS = ("area", "effect", "chance", "spread", "beats", "p")
+TESTS = {
+    "hiding": "hiding what they share lowers the score",
+    "appearance": "giving them the colors and texture of others of the class lowers the score",
+}
+"""The names of the tests, and what they find."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +48,8 @@ class ReasonGroup:
         channels: those that contribute more here than elsewhere in the class, the most distinctive first; empty for the
             only group of a class.
         odd: a minority of its class that lies clearly apart from the rest of it.
-        area: the share of an image that was hidden to test it, 0 to 1; None where it was not tested.
-        effect: by how much the score falls in its images when the evidence of its channels is hidden, the mean.
-        chance, spread: the same hiding in as many other images of the class, drawn at random many times: the mean of
-            these means, and their standard deviation.
-        beats: the share of those draws that cost less, 0 to 1.
-        p: the chance of such an effect, corrected for the number of groups that were tested (Holm).
+        hiding: by how much the score falls when the evidence of its channels is hidden; None where it was not tested.
+        appearance: … when its images get the mean colors and the amplitude spectrum of others of the class.
     """
 
     class_name: str
@@ -56,39 +57,39 @@ class ReasonGroup:
     mean_map: Float[Tensor, "h w"]
     channels: tuple[int, ...] = ()
     odd: bool = False
-    area: float | None = None
-    effect: float | None = None
-    chance: float | None = None
-    spread: float | None = None
-    beats: float | None = None
-    p: float | None = None
+    hiding: GroupEffect | None = None
+    appearance: GroupEffect | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
+    def tests(self) -> dict[str, GroupEffect]:
+        """Its tests that were made, by name, the surest effect first."""
+        made = {name: test for name in TESTS if (test := getattr(self, name)) is not None}
+        return dict(sorted(made.items(), key=lambda item: item[1].p))
+
+    @property
     def flagged(self) -> bool:
-        """It is odd, and hiding what its images share costs them more than it costs others: look whether it should."""
-        return self.odd and self.p is not None and self.p < SURE
+        """It is odd, and one of the tests costs its images more than it costs others: look whether it should."""
+        return self.odd and any(test.p < SURE for test in self.tests.values())
 
     @property
     def summary(self) -> str:
         """ "12 images, odd: hiding what they share lowers the score by 3.1, elsewhere in the class by 0.4 ± 0.2"."""
         said = counted(len(self), "image") + (", odd" if self.odd else "")
-        if self.effect is None:
-            return said
-        assert self.chance is not None and self.spread is not None and self.p is not None
-        return (
-            f"{said}: hiding what they share lowers the score by {self.effect:.3g}, elsewhere in the class by "
-            f"{self.chance:.3g} ± {self.spread:.2g} (p = {self.p:.2g})"
-        )
+        for name, test in self.tests.items():
+            return (
+                f"{said}: {TESTS[name]} by {test.effect:.3g}, elsewhere in the class by {test.chance:.3g} ± "
+                f"{test.spread:.2g} (p = {test.p:.2g})"
+            )
+        return said
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {
             "class": self.class_name, "rows": self.rows.tolist(), "channels": list(self.channels), "odd": self.odd,
-            "flagged": self.flagged, **{name: finite(getattr(self, name)) for name in NUMBERS},
-            "summary": self.summary,
+            "flagged": self.flagged, **{name: _plain(self.tests.get(name)) for name in TESTS}, "summary": self.summary,
         }  # fmt: skip
 
 
@@ -113,7 +114,7 @@ class Reasons(Result):
         folder: where it was loaded from; None where it was just found.
     """
 
-    FORMAT: ClassVar[str] = "foveal-reasons/1"
+    FORMAT: ClassVar[str] = "foveal-reasons/2"
 
     run: Run
     rows: Int[NDArray[np.intp], " n"]
@@ -149,9 +150,9 @@ class Reasons(Result):
             f"{counted(len(self.classes), 'class', 'classes')} in {counted(len(self.groups), 'group')} by their reasons"
         )
         if not self.flagged:
-            tested = sum(group.effect is not None for group in self.groups)
+            tested = sum(bool(group.tests) for group in self.groups)
             return f"{made}, none of them flagged ({sum(g.odd for g in self.groups)} odd, {tested} tested)"
-        first = max(self.flagged, key=lambda group: (group.effect or 0) - (group.chance or 0))
+        first = max(self.flagged, key=_excess)
         return f"{made}, {len(self.flagged)} flagged: {first.class_name}, {first.summary}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -195,11 +196,13 @@ class Reasons(Result):
             **{f"mean_map/{k}": group.mean_map for k, group in enumerate(self.groups)},
         }
         write_arrays(aside / ARRAYS, arrays)
-        facts = ("class_name", "odd", *NUMBERS)
         groups = [
-            {**{name: getattr(group, name) for name in facts}, "channels": list(group.channels)}
+            {
+                "class_name": group.class_name, "odd": group.odd, "channels": list(group.channels),
+                "tests": {name: vars(test) for name, test in group.tests.items()},
+            }
             for group in self.groups
-        ]
+        ]  # fmt: skip
         return {
             "run": str(self.run.folder.resolve()), "of": self.run.record.of, "groups": groups,
             "arrays": described(arrays), "by": self.by, "grouping": self.grouping, "notes": list(self.notes),
@@ -214,8 +217,8 @@ class Reasons(Result):
         rows, group = (arrays[name].numpy().astype(np.intp) for name in ("rows", "group"))
         groups = tuple(
             ReasonGroup(
-                **{name: facts[name] for name in ("class_name", "odd", *NUMBERS)}, channels=tuple(facts["channels"]),
-                rows=rows[group == k], mean_map=arrays[f"mean_map/{k}"],
+                facts["class_name"], rows[group == k], arrays[f"mean_map/{k}"], tuple(facts["channels"]), facts["odd"],
+                *(GroupEffect(**facts["tests"][name]) if name in facts["tests"] else None for name in TESTS),
             )
             for k, facts in enumerate(saved["groups"])
         )  # fmt: skip
@@ -233,6 +236,16 @@ class Reasons(Result):
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __repr__ = __str__
+
+
+def _plain(effect: GroupEffect | None) -> dict[str, Any] | None:
+    return None if effect is None else {name: finite(value) for name, value in vars(effect).items()}
+
+
+def _excess(group: ReasonGroup) -> float:
+    """How much more the surest test of a group costs it than others."""
+    surest = next(iter(group.tests.values()))
+    return surest.effect - surest.chance
 
 
 def _run_of(saved: Saved, ids: NDArray[Any]) -> Run:

@@ -1147,16 +1147,34 @@ export interface components {
             readonly notes: readonly string[];
         };
         /**
+         * AtlasEffect
+         * @description What a test of a group found.
+         *
+         *     Attributes:
+         *         effect: by how much the score falls in its images on average, in points.
+         *         chance, spread: the same in other images of the class, mean and standard deviation over draws.
+         *         p: the chance of such an effect, corrected for the number of tests.
+         */
+        readonly AtlasEffect: {
+            /** Effect */
+            readonly effect: number;
+            /** Chance */
+            readonly chance: number;
+            /** Spread */
+            readonly spread: number;
+            /** P */
+            readonly p: number;
+        };
+        /**
          * AtlasGroup
          * @description Decisions of one class for one reason.
          *
          *     Attributes:
          *         points: how many.
          *         channels: that contribute more here than elsewhere in the class, the most distinctive first.
-         *         odd: a small minority that lies apart; `flagged`, hiding what it shares costs it more than chance explains.
-         *         effect: what hiding what it shares costs it on average, in points of the score; None where it was not measured.
-         *         chance, spread: the same hiding in other images of the class, mean and standard deviation over draws.
-         *         p: the chance of such an effect, corrected for the number of groups.
+         *         odd: a small minority that lies apart; `flagged`, a test costs it more than chance explains.
+         *         hiding: of hiding what its images share; None where it was not tested.
+         *         appearance: of giving them the colors and the texture of others of the class.
          */
         readonly AtlasGroup: {
             /** Class Name */
@@ -1170,14 +1188,8 @@ export interface components {
             readonly odd: boolean;
             /** Flagged */
             readonly flagged: boolean;
-            /** Effect */
-            readonly effect: number | null;
-            /** Chance */
-            readonly chance: number | null;
-            /** Spread */
-            readonly spread: number | null;
-            /** P */
-            readonly p: number | null;
+            readonly hiding: components["schemas"]["AtlasEffect"] | null;
+            readonly appearance: components["schemas"]["AtlasEffect"] | null;
         };
         /**
          * AtlasQuery

@@ -52,6 +52,7 @@ export type Figure = Schemas["FigureAnswer"];
 export type SavedPage = Schemas["PageAnswer"];
 export type TreePictures = Schemas["PicturesAnswer"];
 export type AtlasAnswer = Schemas["AtlasAnswer"];
+export type AtlasEffect = Schemas["AtlasEffect"];
 export type AtlasGroup = Schemas["AtlasGroup"];
 export type AtlasRow = Schemas["AtlasRow"];
 export type AtlasRows = Schemas["RowsAnswer"];

@@ -23,6 +23,7 @@ from foveal.webapp.opened_run import other_network, row_address, view_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from foveal.runs.group_effect import GroupEffect
     from foveal.runs.reasons import ReasonGroup
     from foveal.webapp.studio import Studio
 
@@ -47,16 +48,30 @@ class NumberColumn(Wire):
     values: str
 
 
+class AtlasEffect(Wire):
+    """What a test of a group found.
+
+    Attributes:
+        effect: by how much the score falls in its images on average, in points.
+        chance, spread: the same in other images of the class, mean and standard deviation over draws.
+        p: the chance of such an effect, corrected for the number of tests.
+    """
+
+    effect: float
+    chance: float
+    spread: float
+    p: float
+
+
 class AtlasGroup(Wire):
     """Decisions of one class for one reason.
 
     Attributes:
         points: how many.
         channels: that contribute more here than elsewhere in the class, the most distinctive first.
-        odd: a small minority that lies apart; `flagged`, hiding what it shares costs it more than chance explains.
-        effect: what hiding what it shares costs it on average, in points of the score; None where it was not measured.
-        chance, spread: the same hiding in other images of the class, mean and standard deviation over draws.
-        p: the chance of such an effect, corrected for the number of groups.
+        odd: a small minority that lies apart; `flagged`, a test costs it more than chance explains.
+        hiding: of hiding what its images share; None where it was not tested.
+        appearance: of giving them the colors and the texture of others of the class.
     """
 
     class_name: str
@@ -65,10 +80,8 @@ class AtlasGroup(Wire):
     channels: list[int]
     odd: bool
     flagged: bool
-    effect: float | None
-    chance: float | None
-    spread: float | None
-    p: float | None
+    hiding: AtlasEffect | None
+    appearance: AtlasEffect | None
 
 
 class AtlasQuery(Query):
@@ -262,15 +275,17 @@ def _selected(points: str, count: int) -> NDArray[np.int64]:
 
 
 def _group(group: ReasonGroup) -> AtlasGroup:
-    measured = {name: _known(getattr(group, name)) for name in ("effect", "chance", "spread", "p")}
     return AtlasGroup(
         class_name=group.class_name, points=len(group.rows), map=flat_map(group.mean_map),
-        channels=list(group.channels), odd=group.odd, flagged=group.flagged, **measured,
+        channels=list(group.channels), odd=group.odd, flagged=group.flagged, hiding=_effect(group.hiding),
+        appearance=_effect(group.appearance),
     )  # fmt: skip
 
 
-def _known(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else float(value)
+def _effect(found: GroupEffect | None) -> AtlasEffect | None:
+    if found is None:
+        return None
+    return AtlasEffect(effect=found.effect, chance=found.chance, spread=found.spread, p=found.p)
 
 
 def _text(name: str, values: NDArray[Any]) -> TextColumn:

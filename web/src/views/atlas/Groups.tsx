@@ -1,7 +1,7 @@
-// Groups by reason: those flagged first, with what hiding their shared evidence cost; each selects its decisions.
+// Groups by reason: those flagged first, with what their tests cost; each selects its decisions.
 import { useState } from "preact/hooks";
 import { go } from "../../state/address";
-import type { AtlasGroup } from "../../wire/types";
+import type { AtlasEffect, AtlasGroup } from "../../wire/types";
 import { shortName } from "../../words/names";
 import { count, points } from "../../words/numbers";
 import type { Choice } from "./choice";
@@ -18,7 +18,7 @@ export function Groups({ data, choice }: { data: AtlasData; choice: Choice }) {
   if (!groups.length) return <Ungrouped data={data} />;
   const order = groups.map((group, number) => ({ group, number }));
   const wanted = order.filter(({ group }) => choice.predicted === undefined || group.class_name === choice.predicted);
-  wanted.sort((a, b) => rank(b.group) - rank(a.group) || (b.group.effect ?? 0) - (a.group.effect ?? 0));
+  wanted.sort((a, b) => rank(b.group) - rank(a.group) || largest(b.group) - largest(a.group));
   const flagged = groups.filter((group) => group.flagged).length;
   const shown = all ? wanted : wanted.slice(0, FIRST);
   return (
@@ -32,7 +32,7 @@ export function Groups({ data, choice }: { data: AtlasData; choice: Choice }) {
             <td />
             <th scope="col">class</th>
             <th scope="col">decisions</th>
-            <th scope="col">hiding what they share costs</th>
+            <th scope="col">points of the score lost</th>
           </tr>
         </thead>
         <tbody>
@@ -50,7 +50,9 @@ export function Groups({ data, choice }: { data: AtlasData; choice: Choice }) {
                   {group.odd && <span class="tag">{group.flagged ? "flagged" : "odd"}</span>}
                 </th>
                 <td class="number">{group.points.toLocaleString("en")}</td>
-                <td>{cost(group)}</td>
+                <td>
+                  <Costs group={group} />
+                </td>
               </tr>
             );
           })}
@@ -70,17 +72,28 @@ function rank(group: AtlasGroup): number {
   return group.flagged ? 2 : group.odd ? 1 : 0;
 }
 
-/** "3.1 points here, 0.4 ± 0.2 in other pictures of the class". */
-export function cost({ effect, chance, spread }: AtlasGroup) {
-  if (effect === null) return <span class="quiet">not measured</span>;
+function largest({ hiding, appearance }: AtlasGroup): number {
+  return Math.max(hiding?.effect ?? 0, appearance?.effect ?? 0);
+}
+
+function Costs({ group: { hiding, appearance } }: { group: AtlasGroup }) {
+  if (!hiding && !appearance) return <span class="quiet">not tested</span>;
   return (
     <>
-      {points(effect)} points here
-      {chance !== null && spread !== null && (
-        <span class="quiet">
-          , {points(chance)} ± {points(spread)} in other images of the class
-        </span>
-      )}
+      {hiding && <div>hiding what they share: {cost(hiding)}</div>}
+      {appearance && <div>with colors and texture of others: {cost(appearance)}</div>}
+    </>
+  );
+}
+
+/** "3.1 here, 0.4 ± 0.2 in others of the class". */
+export function cost({ effect, chance, spread }: AtlasEffect) {
+  return (
+    <>
+      {points(effect)} here
+      <span class="quiet">
+        , {points(chance)} ± {points(spread)} in others of the class
+      </span>
     </>
   );
 }

@@ -75,12 +75,9 @@ function Sentence({ data, choice, points }: { data: AtlasData; choice: Choice; p
       </b>
       {kinds.length === 1 ? `, all predicted ${shortName(kinds[0]!.name)}` : kinds.length > 1 ? `, predicted ${count(kinds.length, "class", "classes")}, most ${shortName(kinds[0]!.name)} (${kinds[0]!.count.toLocaleString("en")})` : ""}
       {right !== null && Number.isFinite(right) && `; ${percent(right)} as labeled`}.{" "}
-      {group && group.effect !== null && (
-        <>
-          Hiding what they share costs {cost(group)}
-          {group.flagged && ". Look whether that should decide"}.
-        </>
-      )}
+      {group?.hiding && <>Points lost by hiding what they share: {cost(group.hiding)}. </>}
+      {group?.appearance && <>With the colors and texture of others: {cost(group.appearance)}. </>}
+      {group?.flagged && "Look whether what they share should decide."}
     </>
   );
 }

@@ -33,7 +33,7 @@ export function Ungrouped({ data }: { data: AtlasData }) {
         </button>
       )}
       <p class="hint">
-        {wanted ? "Odd groups are tested with the network. Leaving this view stops it." : "Finds groups of a class that were decided for reasons of their own (foveal.reasons), and tests odd ones by hiding what they share."}
+        {wanted ? "Odd groups are tested with the network. Leaving this view stops it." : "Finds groups of a class that were decided for reasons of their own (foveal.reasons), and tests odd ones: what they share is hidden, and their images get the colors and texture of others."}
       </p>
     </section>
   );
