@@ -139,6 +139,8 @@ class FoldedPass(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if self._normed:  # mostly, the network has let go of it by now
+            self._normed = {number: ref for number, ref in self._normed.items() if ref() is not None}
         if (self._waiting or self._normed) and not about_shape(func):
             given = tensors_in((args, kwargs))
             if any(map(self._was_normed, given)):
@@ -165,7 +167,6 @@ class FoldedPass(TorchFunctionMode):
         if x is None or len(waiting) > 1 or x is not waiting[0] or not self._waiting[id(x)][1].same(norm):
             raise Strayed
         del self._waiting[id(x)]
-        self._normed = {number: ref for number, ref in self._normed.items() if ref() is not None}
         self._normed[id(x)] = TensorWeakRef(x)
         return x.detach()  # what the network has as the convolution's result, it may still ask for
 
