@@ -47,8 +47,8 @@ class BatchNorm:
     bias: Tensor | None
     eps: float
 
-    def same(self, other: BatchNorm | None) -> bool:
-        return other is not None and all(
+    def same(self, other: BatchNorm) -> bool:
+        return all(
             own is theirs or (isinstance(own, float) and own == theirs)
             for own, theirs in zip(vars(self).values(), vars(other).values(), strict=True)
         )
@@ -108,11 +108,10 @@ class NormSurvey(TorchFunctionMode):
         given = [self._of[tensor] for tensor in tensors_in((args, kwargs)) if tensor in self._of]
         if not given:
             return
-        x, norm = _batch_norm(func, args, kwargs)
+        into = _batch_norm(func, args, kwargs)
         for call in given:
-            first = norm is not None and call.norm is None and len(given) == 1 and x in self._of
-            call.alone &= first
-            call.norm = norm
+            call.alone &= into is not None and call.norm is None and len(given) == 1 and self._of.get(into[0]) is call
+            call.norm = into[1] if into else None
 
 
 class FoldedPass(TorchFunctionMode):
@@ -163,8 +162,11 @@ class FoldedPass(TorchFunctionMode):
         return result
 
     def _norm(self, waiting: Sequence[Tensor], func: Any, args: Any, kwargs: Any) -> Tensor:
-        x, norm = _batch_norm(func, args, kwargs)
-        if x is None or len(waiting) > 1 or x is not waiting[0] or not self._waiting[id(x)][1].same(norm):
+        into = _batch_norm(func, args, kwargs)
+        if into is None or len(waiting) > 1 or into[0] is not waiting[0]:
+            raise Strayed
+        x, norm = into
+        if not self._waiting[id(x)][1].same(norm):
             raise Strayed
         del self._waiting[id(x)]
         self._normed[id(x)] = TensorWeakRef(x)
@@ -180,13 +182,13 @@ def _weights(args: Any, kwargs: Any) -> FilterAndBias:
     return given["weight"], given.get("bias")
 
 
-def _batch_norm(func: Any, args: Any, kwargs: Any) -> tuple[Tensor | None, BatchNorm | None]:
-    """The input of a batch norm, and the rest of it; of anything else, and of one in training mode, None."""
+def _batch_norm(func: Any, args: Any, kwargs: Any) -> tuple[Tensor, BatchNorm] | None:
+    """The input of a batch norm, and the rest of it; None of anything else, and of one in training mode."""
     if func not in _NORMS:
-        return None, None
+        return None
     given = dict(zip(_NORMS[func], args, strict=False)) | kwargs
     mean, variance = given.get("running_mean"), given.get("running_var")
     if given.get("training") or mean is None or variance is None:
-        return None, None
+        return None
     norm = BatchNorm(mean, variance, given.get("weight"), given.get("bias"), float(given.get("eps", 1e-5)))
     return given["input"], norm
