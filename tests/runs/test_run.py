@@ -52,6 +52,17 @@ def test_every_picture_is_explained_once_as_it_is_alone(target: str | None, phot
         assert again.overlay().size == why.overlay().size
 
 
+def test_a_note_is_of_what_it_was_said_of(photos: Path, tmp_path: Path) -> None:
+    run = ran(photos, tmp_path / "run", scales=(1.0, 0.5))
+    together = "of the 4 images explained together: at scale 0.5 the scores differ: "
+    assert len(run.notes) == 1 and "a mean over scales 1, 0.5" in run.notes[0]
+    assert all(notes.startswith(together) for notes in run["notes"])
+    assert len(set(run["notes"])) == 5, "one for each batch"
+    there, _, _, here, *_ = str(run["notes"][0]).removeprefix(together).split()
+    alone = [foveal.explain(network(), str(photos / name), scales=(1.0, 0.5)).notes for name in files(photos)[:4]]
+    assert any(f"at scale 0.5 the score is {there} instead of {here}" in notes for notes in alone)
+
+
 def test_16_bits_are_a_thousandth_of_the_largest_and_layers_have_columns_of_their_own(
     photos: Path, tmp_path: Path
 ) -> None:

@@ -80,6 +80,8 @@ class RunExplainer:
         texts = {"predicted": self._predicted(context, why)} if "predicted" not in columns.texts else {}
         numbers = {**_scores(why), **columns.numbers}
         rows = []
+        of = "" if len(items) == 1 else f"of the {len(items)} images explained together: "
+        together = [f"{of}{note}" for note in columns.notes if note not in self.question.notes]
         for i in range(len(items)):
             maps = {layer: map[i].detach().float().cpu().numpy() for layer, map in why.maps.items()}
             values = {
@@ -89,9 +91,9 @@ class RunExplainer:
             }
             alone = {layer: map[i : i + 1] for layer, map in why.maps.items()}
             notes = [*map_notes(alone), *photo_notes([why.photos[i]]), *(columns.remarks[i] if columns.remarks else ())]
-            notes += [note for note in columns.notes if note not in self.question.notes]
+            notes += together
             brings = columns.contributions
-            vectors = {name: brings.values[of][i] for of, name in CONTRIBUTIONS.items()} if brings else {}
+            vectors = {name: brings.values[kind][i] for kind, name in CONTRIBUTIONS.items()} if brings else {}
             rows.append(Row(values, maps, tuple(notes), vectors=vectors))
         return rows
 

@@ -47,7 +47,9 @@ from foveal.targets import Task as OutputTask
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from foveal.images import Preprocessing
+    from foveal.datasets.plan import Item
+    from foveal.images import Batch, Preprocessing
+    from foveal.runs.explainer import RunExplainer
     from foveal.runs.verbs.verb import Columns
 
 DOING = {"flow": "following photos", "measure": "measuring photos", "match": "matching photos",
@@ -271,7 +273,7 @@ def _part(part: Sequence[int] | None) -> tuple[int, int]:
 
 def _new(start: Start, plan: Plan, source: Any, asked: Mapping[str, Any]) -> RunManifest:
     """The record of a run, once one picture has shown that it can be explained."""
-    columns = _tried(start, plan)
+    columns, notes = _tried(start, plan)
     why, (texts, numbers) = columns.why, columns_of(columns)
     model = start.question.network.get()
     spec = {
@@ -288,20 +290,25 @@ def _new(start: Start, plan: Plan, source: Any, asked: Mapping[str, Any]) -> Run
         preprocessing=None if learned or model.preprocessing is None else model.preprocessing.to_dict(),
         source={"kind": source.kind, "said": source.said}, root=str(source.root),
         rows=len(plan), shard=plan.size, batch=asked["batch"], threads=asked["threads"], plan=plan.digest,
-        notes=columns.notes, asked=dict(columns.asked),
+        notes=notes, asked=dict(columns.asked),
         contributions=columns.contributions.layer if columns.contributions else None,
     )  # fmt: skip
 
 
-def _tried(start: Start, plan: Plan) -> Columns:
-    """The columns of the first picture that can be read: what is wrong with all is said at once."""
+def _tried(start: Start, plan: Plan) -> tuple[Columns, tuple[str, ...]]:
+    """The columns of the first picture that can be read, and the notes that hold for all.
+
+    What is wrong with all is said at once. What is said of the same picture at half of its strength and upside down,
+    too, holds for every picture.
+    """
     explainer, own = start(), start.question.own
     errors: list[FovealError] = []
     with picture_files(plan.root) as files:
         for item in plan.everything[:TRIED]:
             try:
                 picture = explainer.read(files.get(item))
-                return explainer.explain([item], [picture])[1]
+                columns = explainer.explain([item], [picture])[1]
+                return columns, _also_said(columns.notes, explainer, item, picture)
             except ImageError as error:
                 errors.append(error)
             except TargetError as error:  # a wrong target, or a picture of which that cannot be asked
@@ -309,3 +316,15 @@ def _tried(start: Start, plan: Plan) -> Columns:
                 if not own and (isinstance(error, UnknownName) or len(errors) >= UNASKED):
                     break
     raise errors[0]
+
+
+def _also_said(notes: Sequence[str], explainer: RunExplainer, item: Item, picture: Batch) -> tuple[str, ...]:
+    """Those of these notes that are said of another picture, too."""
+    if not notes:
+        return ()
+    other = picture.tensor.flip(*range(2, picture.tensor.ndim)) / 2
+    try:
+        said = explainer.explain([item], [replace(picture, tensor=other)])[1].notes
+    except FovealError:
+        return ()
+    return tuple(note for note in notes if note in said)
