@@ -175,7 +175,8 @@ def perturbed_scores(
         for i in range(len(context.x)):
             probe = PerturbationScorer(context, passed, i, INPUT, lambda done, total: None, runs)
             decision, kind = _readable(asked, verdict, i, of)
-            whole = wholes[i] if wholes else _known(context, verdict, kind)
+            known = None if probe.folds else _known(context, verdict, kind)
+            whole = wholes[i] if wholes else known
             label = words[i] if words else verdict.label[i]
             scores.append(PerturbedScore(probe, decision, kind, label, rounding, passed.notes, whole))
         yield tuple(scores)

@@ -78,24 +78,31 @@ class InferenceForward:
             x: (k, c, h, w).
             run: runs the network.
         """
-        if not self._may_be_faster(x):
-            return run(x)
-        kind = _kind(x)
-        if kind not in self._ways:
-            self._ways[kind] = self._learned(x[:1], run)
-        way = self._ways[kind]
+        way = self._way(x, run)
         if way is None:
             return run(x)
         try:
             return self._run(x, run, way)
         except Strayed:  # it has other weights than then, most likely
-            self._ways[kind] = None if self._strayed else self._learned(x[:1], run)
+            self._ways[_kind(x)] = None if self._strayed else self._learned(x[:1], run)
             self._strayed = True
         except Exception as error:
             if out_of_memory(error):
                 raise
-            self._ways[kind] = None
+            self._ways[_kind(x)] = None
         return self(x, run)
+
+    def differs(self, x: Tensor, run: Run) -> bool:
+        """Whether what it returns differs by rounding from what `run(x)` does, so that numbers of both do not mix."""
+        return self._way(x, run) is not None
+
+    def _way(self, x: Tensor, run: Run) -> FoldedWay | None:
+        if not self._may_be_faster(x):
+            return None
+        kind = _kind(x)
+        if kind not in self._ways:
+            self._ways[kind] = self._learned(x[:1], run)
+        return self._ways[kind]
 
     def _may_be_faster(self, x: Tensor) -> bool:
         """Whether nobody else looks at what happens on the way, and nothing else changes it."""
@@ -144,8 +151,9 @@ class InferenceForward:
 
     def _weights_for(self, call: Convolution, last: bool) -> FilterAndBias:
         if (call, last) not in self._weights:
-            W, b = call.norm.folded(call.weight, call.bias) if call.norm else (call.weight, call.bias)
-            self._weights[call, last] = (channels_last(W) if last else W), b
+            with torch._C._DisableTorchDispatch():  # whoever weighs a pass does not weigh what stays
+                W, b = call.norm.folded(call.weight, call.bias) if call.norm else (call.weight, call.bias)
+                self._weights[call, last] = (channels_last(W) if last else W), b
         return self._weights[call, last]
 
 

@@ -66,6 +66,8 @@ class CreatedTensors(TorchDispatchMode):
         fixed: the same of what does not depend on the images, such as weights in another precision.
     """
 
+    only_watches = True
+
     def __init__(self) -> None:
         super().__init__()
         self.most = self.fixed = 0
