@@ -245,7 +245,7 @@ def known(result: Any) -> str:
         record = {name: value for name, value in vars(result.record).items() if name != "files"}
         return fingerprint(record=record, columns=columns, maps=maps, whole=result.whole, root=str(result.root))
     if isinstance(result, Reasons):
-        inside = {name: value for name, value in vars(result).items() if name != "run"}
+        inside = {name: value for name, value in vars(result).items() if name not in ("run", "folder")}
         return fingerprint(run=known(result.run), **inside)
     if isinstance(result, Retrieval):  # what it works out when it is asked is not saved
         return fingerprint(**{one.name: getattr(result, one.name) for one in fields(result)})
