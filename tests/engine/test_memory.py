@@ -19,8 +19,9 @@ from torch.nn import functional as F
 import foveal
 from foveal.api.shortcuts import _log_chances
 from foveal.attribution.context import Context
+from foveal.attribution.forwards import recorded, runs_for
 from foveal.attribution.passes import forward_backward
-from foveal.attribution.perturbation import PerturbationScorer, recorded, runs_for
+from foveal.attribution.perturbation import PerturbationScorer
 from foveal.engine import room
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
 from foveal.engine.memory import FEW, CreatedTensors, Load, load_of

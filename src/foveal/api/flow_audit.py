@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from foveal.api.flow_plan import FlowPlan
-from foveal.attribution.perturbation import PerturbationScorer, Progress, runs_for
+from foveal.attribution.forwards import runs_for
+from foveal.attribution.perturbation import PerturbationScorer, Progress
 from foveal.engine.guard import untouched
 from foveal.errors import TargetError
 from foveal.methods.naflow import Inversion

@@ -115,7 +115,7 @@ def _pass(context: Context, rules: Rules | None, group: Sequence[MethodRequest])
     if needs != {"forwards"}:
         run = partial(forward_backward, layers=kept, gradient=gradient, backward=backward, rules=rules, paths=paths)
         return in_batches(context, kept, run, repr(rules)) if backward else run(context)
-    from foveal.attribution.perturbation import recorded
+    from foveal.attribution.forwards import recorded
 
     with recorded(context, kept) as recording:
         # A recording has all rows of the layer, also where several are of one image.
@@ -285,7 +285,8 @@ def run_perturbation_method(
     progress: Progress | None,
 ) -> dict[str, Float[Tensor, "n h w"]]:
     """The maps of a method that asks the network again, image after image."""
-    from foveal.attribution.perturbation import PerturbationScorer, failing, runs_for
+    from foveal.attribution.forwards import runs_for
+    from foveal.attribution.perturbation import PerturbationScorer, failing
 
     n, maps = len(context.x), {}
     with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from foveal.attribution.forwards import Forwards, cut_at
 from foveal.attribution.passes import outcome_of
 from foveal.attribution.placing import whereabouts
 from foveal.attribution.rounded import agreeing
-from foveal.engine.address import INPUT, is_input
-from foveal.engine.capture import ForwardRun, capture
+from foveal.engine.address import INPUT
 from foveal.engine.channel_swap import ChannelSwap
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, chunked, fitting
 from foveal.engine.forward import Given, output_of
 from foveal.engine.guard import unwrap
-from foveal.engine.inference import InferenceForward
 from foveal.engine.layout import Layout, channels_first
 from foveal.engine.locks import memory_of
 from foveal.engine.memory import Load, load_of
 from foveal.engine.model_errors import out_of_memory, reason
 from foveal.engine.op_record import is_seen
 from foveal.engine.precision import PRECISIONS, Precision, bfloat16, channels_last, single
-from foveal.engine.resume import Cut, Recording, Resumption
+from foveal.engine.resume import Resumption
 from foveal.errors import FovealError, MethodError, ModelError
 from foveal.targets import ModelOutput, Target
 
@@ -310,28 +309,6 @@ class PerturbationScorer:
         return copies if self._layout == "nchw" else copies.movedim(1, -1).contiguous()
 
 
-def cut_at(context: Context, layer: str) -> Cut:
-    """Where a network is gone on with; of a module that runs several times, the last call counts."""
-    model = unwrap(context.model)
-    return Cut(model, layer, context.tracing().last_calls(model, [layer])[layer])
-
-
-@contextmanager
-def recorded(context: Context, layers: Sequence[str]) -> Iterator[Recording | None]:
-    """A recording of the forward in this block where one can serve: up to one layer, for a score of the output."""
-    if (
-        len(layers) != 1
-        or is_input(unwrap(context.model), layers[0])
-        or context.target is None
-        or context.target.layers
-    ):
-        yield None
-        return
-    recording = Recording(cut_at(context, layers[0]), len(context.x))
-    with recording.running():
-        yield recording
-
-
 @contextmanager
 def failing(method: str, probe: PerturbationScorer) -> Iterator[None]:
     """What the network raises where nobody else listens, such as in a backward pass, in one sentence."""
@@ -342,32 +319,3 @@ def failing(method: str, probe: PerturbationScorer) -> Iterator[None]:
     except Exception as error:
         name = type(probe.model).__name__
         raise ModelError(f"{method} of this {name} at {probe.layer} failed: {reason(error)}") from error
-
-
-@dataclass(frozen=True)
-class Forwards:
-    """The forward passes of a block.
-
-    Attributes:
-        to_layers: those that end at the last of the layers that the decision is read from: without gradients, and with;
-            none where it is read from the output.
-        inference: of copies by the dozen.
-    """
-
-    to_layers: Mapping[bool, ForwardRun]
-    inference: InferenceForward
-
-
-@contextmanager
-def runs_for(context: Context, passed: PassResult) -> Iterator[Forwards]:
-    """The forward passes in which altered copies are asked about."""
-    layers = passed.verdict.per_image[0].layers if passed.verdict and passed.verdict.per_image else ()
-    with ExitStack() as block:
-        last_calls = context.tracing().last_calls(context.model, layers) if layers else {}
-        to_layers = {
-            gradient: block.enter_context(
-                capture(context.model, layers, gradient=gradient, differentiable=gradient, last_calls=last_calls)
-            )
-            for gradient in ((False, True) if layers else ())
-        }
-        yield Forwards(to_layers, InferenceForward(unwrap(context.model)))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
+from foveal.attribution.forwards import runs_for
 from foveal.attribution.passes import decided
-from foveal.attribution.perturbation import PerturbationScorer, runs_for
+from foveal.attribution.perturbation import PerturbationScorer
 from foveal.attribution.rounded import Agreement, DisagreementError, Look, Rounding
 from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched

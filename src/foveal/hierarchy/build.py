@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.context import Context
+from foveal.attribution.forwards import runs_for
 from foveal.attribution.passes import PassResult, forward_backward
-from foveal.attribution.perturbation import PerturbationScorer, runs_for
+from foveal.attribution.perturbation import PerturbationScorer
 from foveal.engine.address import Address
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.select import stages_before

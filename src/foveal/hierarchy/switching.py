@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
+from foveal.attribution.forwards import cut_at, runs_for
 from foveal.attribution.passes import decided
-from foveal.attribution.perturbation import PerturbationScorer, cut_at, runs_for
+from foveal.attribution.perturbation import PerturbationScorer
 from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched
 from foveal.engine.layout import channels_first

@@ -12,8 +12,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from foveal.attribution.forwards import cut_at, runs_for
 from foveal.attribution.passes import forward_backward
-from foveal.attribution.perturbation import PerturbationScorer, cut_at, runs_for
+from foveal.attribution.perturbation import PerturbationScorer
 from foveal.attribution.placing import whereabouts
 from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched

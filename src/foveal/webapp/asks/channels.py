@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from foveal.attribution.channel_sums import channel_sums
-from foveal.attribution.perturbation import cut_at
+from foveal.attribution.forwards import cut_at
 from foveal.attribution.placing import whereabouts
 from foveal.attribution.prepare import prepare
 from foveal.engine.guard import untouched
