@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,16 +22,18 @@ from PIL import Image
 from torch import nn
 
 import foveal
+from benchmarks.timing import spread
 from foveal.datasets.parts import PartLayout, Row
 from foveal.datasets.plan import Plan
 from foveal.images import Preprocessing
 from foveal.models import Model
+from foveal.models.extras import import_torchvision
 
 BATCH = 8
 
 
 def classifier(width: int, size: int) -> Model:
-    """Four stages with random weights: enough work for a fair ratio, and quick to make."""
+    """Four stages with random weights, quick to make."""
     torch.manual_seed(0)
     channels = [3, width, 2 * width, 4 * width, 8 * width]
     stages = [
@@ -52,21 +54,48 @@ def photos(folder: Path, count: int, side: int, kind: str) -> list[str]:
     return names
 
 
+def networks() -> dict[str, Model]:
+    """ResNet-18 with random weights, and the network that comes with foveal."""
+    torch.manual_seed(0)
+    resnet = import_torchvision().models.resnet18(weights=None).eval()
+    labels = tuple(f"class {number}" for number in range(1000))
+    return {
+        "ResNet-18": Model(resnet, "resnet18", Preprocessing((224, 224)), labels, task="classes"),
+        "the bundled network": foveal.load_model("demo"),
+    }
+
+
 def ratio(place: Path, count: int = 96, repeats: int = 5) -> None:
     """A run against the loop that a person would write, in processor time of all threads and in time on the clock."""
-    names, model = photos(place / "photos", count, 300, "jpg"), classifier(24, 224)
+    names = photos(place / "photos", count, 300, "jpg")
     torch.set_num_threads(1)
-    ratios: list[tuple[float, float]] = []
-    for number in range(repeats):
-        began = time.perf_counter(), time.process_time()
-        for start in range(0, count, BATCH):
-            foveal.explain(model, names[start : start + BATCH])
-        middle = time.perf_counter(), time.process_time()
-        foveal.run(model, names, out=place / f"run-{number}", batch=BATCH)
-        end = time.perf_counter(), time.process_time()
-        ratios.append(((end[0] - middle[0]) / (middle[0] - began[0]), (end[1] - middle[1]) / (middle[1] - began[1])))
-    clock, processor = (statistics.median(each) for each in zip(*ratios, strict=True))
-    print(f"run / loop over {count} photos: {processor:.2f} of processor time, {clock:.2f} on the clock (at most 1.10)")
+    for which, model in networks().items():
+
+        def loop(number: int, model: Model = model) -> None:
+            for start in range(0, count, BATCH):
+                foveal.explain(model, names[start : start + BATCH])
+
+        def run(number: int, model: Model = model, which: str = which) -> None:
+            foveal.run(model, names, out=place / f"{which}-{number}", batch=BATCH)
+
+        ratios: list[tuple[float, float]] = []
+        for number in range(repeats):
+            order = (loop, run) if number % 2 else (run, loop)
+            seconds = {action: timed(action, number) for action in order}
+            clock, processor = (a / b for a, b in zip(seconds[run], seconds[loop], strict=True))
+            ratios.append((clock, processor))
+        clock, processor = (spread([*each]) for each in zip(*ratios, strict=True))
+        print(
+            f"{which}: run / loop over {count} photos, {clock} on the clock (at most 1.10), "
+            f"{processor} of processor time"
+        )
+
+
+def timed(action: Callable[[int], None], number: int) -> tuple[float, float]:
+    """Seconds on the clock, and of processor time."""
+    began = time.perf_counter(), time.process_time()
+    action(number)
+    return time.perf_counter() - began[0], time.process_time() - began[1]
 
 
 def memory(place: Path, count: int) -> None:
