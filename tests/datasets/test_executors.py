@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,23 @@ def test_workers_make_the_same_parts_and_every_row_once(plan: Plan, tmp_path: Pa
     rows = whole(here)
     assert rows["id"] == list(range(13)) and rows["error"] == [None] * 13
     assert rows["uri"] == [f"{i:03d}.png" for i in range(13)] and rows["label"][:3] == ["c0", "c1", "c0"]
+
+
+def test_the_next_shard_is_read_while_one_is_explained(plan: Plan, tmp_path: Path) -> None:
+    read = threading.Event()
+
+    class Waiting(Means):
+        def read(self, picture: Any) -> Any:
+            if str(picture).endswith("004.png"):  # the first of the second shard
+                read.set()
+            return super().read(picture)
+
+        def rows(self, items: Any, pictures: Any) -> Any:
+            assert items[0].id < 2 or read.wait(20), "the last batch of the first shard waits for the second shard"
+            return super().rows(items, pictures)
+
+    assert done(replace(work(plan.root, tmp_path / "out"), make=Make(Waiting())), tasks(plan))
+    assert whole(tmp_path / "out")["error"] == [None] * 13
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -31,8 +31,9 @@ def work_here(work: ShardWork, tasks: Sequence[Task], moved: Callable[[ShardStep
         return
     with torch_threads(work.threads):
         explainer = work.make()
-        for task in tasks:
-            yield work.do(explainer, task, lambda done, task=task: moved(ShardStep(task.shard, done)))  # type: ignore[misc]
+        with closing(work.read_ahead(explainer, tasks)) as coming:
+            for task in tasks:
+                yield work.do(explainer, task, lambda done, task=task: moved(ShardStep(task.shard, done)), coming)  # type: ignore[misc]
 
 
 @contextmanager

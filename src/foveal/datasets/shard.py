@@ -7,13 +7,14 @@ that every number comes out alike to the last bit.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from foveal.datasets.inside import Picture, PictureFiles, picture_files
 from foveal.datasets.parts import Row, Sealed
@@ -23,6 +24,9 @@ from foveal.storage.reading import DAMAGE, reason
 
 AHEAD = 2
 """Batches that are read while one is explained."""
+
+Pictures: TypeAlias = "list[tuple[Item, Any]]"
+"""Of a batch; each as the explainer reads it, or a row with an error."""
 
 
 class Explainer(Protocol):
@@ -82,22 +86,29 @@ class ShardWork:
     batch: int
     threads: int = 1
 
-    def do(self, explainer: Explainer, task: Task, moved: Callable[[int], None] | None = None) -> Sealed:
+    def do(
+        self, explainer: Explainer, task: Task, moved: Callable[[int], None] | None = None,
+        coming: Iterator[Pictures] | None = None,
+    ) -> Sealed:  # fmt: skip
         """Work through a shard and write its part.
 
         Args:
             moved: hears how many of its pictures are done.
+            coming: of `read_ahead`, at the first pictures of this shard.
 
         Raises:
             ResultError: where the part cannot be written.
         """
-        rows = self.rows(explainer, task, moved)
+        rows = self.rows(explainer, task, moved, coming)
         return self.layout.write(self.folder, task.shard, self.of, task.items, rows)
 
-    def rows(self, explainer: Explainer, task: Task, moved: Callable[[int], None] | None = None) -> list[Row]:
+    def rows(
+        self, explainer: Explainer, task: Task, moved: Callable[[int], None] | None = None,
+        coming: Iterator[Pictures] | None = None,
+    ) -> list[Row]:  # fmt: skip
         """The rows of its pictures, in order."""
         rows = {id: Row(error=why) for id, why in task.hopeless.items()}
-        for batch in self._read(explainer, task):
+        for batch in islice(coming or self.read_ahead(explainer, [task]), len(self._batches(task))):
             rows |= {item.id: picture for item, picture in batch if isinstance(picture, Row)}
             good = [(item, picture) for item, picture in batch if not isinstance(picture, Row)]
             rows |= _explained(explainer, good)
@@ -105,14 +116,19 @@ class ShardWork:
                 moved(len(rows))
         return [rows[item.id] for item in task.items]
 
-    def _read(self, explainer: Explainer, task: Task) -> Iterator[list[tuple[Item, Any]]]:
-        """The pictures batch by batch; a row with an error in place of what cannot be read."""
-        batches = [task.items[i : i + self.batch] for i in range(0, len(task.items), self.batch)]
+    def _batches(self, task: Task) -> list[Sequence[Item]]:
+        return [task.items[i : i + self.batch] for i in range(0, len(task.items), self.batch)]
+
+    def read_ahead(self, explainer: Explainer, tasks: Sequence[Task]) -> Generator[Pictures, None, None]:
+        """The pictures of shards batch by batch; a row with an error in place of what cannot be read.
+
+        The next shard is read while the last batches of one are explained, and its part is written.
+        """
         with picture_files(self.root) as files, ThreadPoolExecutor(1, thread_name_prefix="foveal-reading") as reader:
-            coming: deque[Future[list[tuple[Item, Any]]]] = deque()
+            coming: deque[Future[Pictures]] = deque()
             try:
-                for batch in batches:
-                    left = [item for item in batch if item.id not in task.hopeless]
+                for shard, batch in ((task, batch) for task in tasks for batch in self._batches(task)):
+                    left = [item for item in batch if item.id not in shard.hopeless]
                     coming.append(reader.submit(self._pictures, explainer, files, left))
                     if len(coming) > AHEAD:
                         yield coming.popleft().result()
@@ -122,7 +138,7 @@ class ShardWork:
                 for future in coming:
                     future.cancel()
 
-    def _pictures(self, explainer: Explainer, files: PictureFiles, items: Sequence[Item]) -> list[tuple[Item, Any]]:
+    def _pictures(self, explainer: Explainer, files: PictureFiles, items: Sequence[Item]) -> Pictures:
         return [(item, _failing(lambda item=item: explainer.read(files.get(item)), self.root)) for item in items]  # type: ignore[misc]
 
 

@@ -36,12 +36,12 @@ def marked(batch: Batch, subject: Model) -> Batch:
     p = subject.preprocessing
     if not known or p is None or batch.tensor.ndim != 4 or min(batch.tensor.shape[2:]) < BLOCKS:
         return batch
-    photos = list(batch.photos)
+    photos, unlike = list(batch.photos), UNLIKE.format(name=subject.name)
     for number, photo in enumerate(photos):
-        if photo.source != "tensor":
+        if photo.source != "tensor" and unlike not in photo.notes:
             light = p.undo(batch.tensor[number].detach().cpu().float().numpy()).astype(np.float32) / 255
             if not may_be_drawn(light.mean(2)):
-                photos[number] = replace(photo, notes=(*photo.notes, UNLIKE.format(name=subject.name)))
+                photos[number] = replace(photo, notes=(*photo.notes, unlike))
     return replace(batch, photos=tuple(photos))
 
 
