@@ -206,7 +206,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def main(targets: list[str], seeds: int) -> None:
+def main(targets: list[str], seeds: int, first: int = 0) -> None:
     with tempfile.TemporaryDirectory() as place:
         table, whole = data_set(Path(place) / "photos"), Path(place) / "whole"
         explain(table, whole)
@@ -214,7 +214,7 @@ def main(targets: list[str], seeds: int) -> None:
         for target in targets:
             shared = Machines() if target in ("actor", "raylet", "stopped") else None
             with shared or nullcontext():
-                for seed in range(seeds):
+                for seed in range(first, first + seeds):
                     out, began = Path(place) / f"{target}-{seed}", time.perf_counter()
                     with Machines() if target == "head" else nullcontext(shared) as machines:
                         attempt = Attempt(target, random.Random(seed), table, out, machines).whole()
@@ -228,6 +228,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--target", nargs="*", choices=[*WORKERS], default=[*WORKERS])
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--explain", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--workers", type=int, default=2)
@@ -238,4 +239,4 @@ if __name__ == "__main__":
     if given.explain:
         kills.explain(given.explain, given.out, given.workers, given.ray)
     else:
-        kills.main(given.target, given.seeds)
+        kills.main(given.target, given.seeds, given.first)
