@@ -154,6 +154,7 @@ def sizes(place: Path, count: int = 50_000) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--photos", type=int, default=96, help="of the comparison with a loop")
     parser.add_argument("--explain", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -162,5 +163,5 @@ if __name__ == "__main__":
     else:
         with tempfile.TemporaryDirectory() as folder:
             sizes(Path(folder))
-            ratio(Path(folder))
+            ratio(Path(folder), given.photos)
             memory(Path(folder), given.count)
