@@ -193,8 +193,9 @@ class _Before:
         for module, training in zip(self._modules, self._modes, strict=True):
             if training:
                 module.training = False
-        for parameter in self._trainable:
-            parameter.requires_grad_(False)
+        with torch._C.DisableTorchFunction():  # what watches for writes is here by now, and these are none
+            for parameter in self._trainable:
+                parameter.requires_grad = False
         for module, _ in self._hooks:
             module._backward_hooks, module._backward_pre_hooks = OrderedDict(), OrderedDict()
 

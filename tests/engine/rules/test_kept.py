@@ -172,6 +172,6 @@ def test_a_relu_on_an_output_that_nothing_used_copies_nothing() -> None:
     assert alias.data_ptr() != y.data_ptr()
     alias = kept.keep(y)
     kept.made(y, alias)
-    kept.used((y,), {})
+    kept.used([y])
     kept.before_writing("relu", y)
     assert alias.data_ptr() != y.data_ptr()

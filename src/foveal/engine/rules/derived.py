@@ -35,7 +35,7 @@ class Derived:
 
     def follow(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Notes what an operation gave, or wrote into."""
-        if name in FORMS:
+        if name in FORMS or (isinstance(result, Tensor) and result.requires_grad):
             return
         made = [tensor for tensor in tensors_in(args[:1] if result is None else (result,)) if not tensor.requires_grad]
         if made and any(map(self.depends, tensors_in(args[:1] if name in SHAPED else (args, kwargs)))):

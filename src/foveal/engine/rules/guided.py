@@ -12,7 +12,7 @@ from torch import Tensor
 from foveal.engine.rules.derived import Derived
 from foveal.engine.rules.kept import kept
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
-from foveal.engine.rules.nested import tensors_in
+from foveal.engine.rules.nested import tensors_in, unwatched
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, convolution, few_channels
 from foveal.engine.rules.sources import POOLS, Sources
 from foveal.engine.rules.vocabulary import CONSERVING
@@ -89,29 +89,32 @@ class GuidedMode(RulesMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = super().__torch_function__(func, types, args, kwargs)
-        self._derived.follow(plain_name(getattr(func, "__name__", "")), args, kwargs or {}, result)
+        with unwatched():
+            self._derived.follow(plain_name(getattr(func, "__name__", "")), args, kwargs or {}, result)
         return result
 
-    def _followed(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+    def _followed(self, func: Any, name: str, args: Any, kwargs: Any, tensors: Sequence[Tensor]) -> Any:
         plain = plain_name(name)
-        self._name(plain, func, args, kwargs)
-        given = self._sources.given(plain, args, kwargs)
-        result = super()._followed(func, name, args, kwargs)
-        self._sources.follow(plain, func, given, args, result)
+        with unwatched():
+            self._name(plain, func, args, kwargs, tensors)
+            given = self._sources.given(plain, args, kwargs, tensors)
+        result = super()._followed(func, name, args, kwargs, tensors)
+        with unwatched():
+            self._sources.follow(plain, func, given, args, result)
         return result
 
-    def _name(self, name: str, func: Any, args: Any, kwargs: Any) -> None:
+    def _name(self, name: str, func: Any, args: Any, kwargs: Any, tensors: Sequence[Tensor]) -> None:
         """Names what is linear in other calls, and in this one not."""
-        if name in WEIGHED and self._features(args, kwargs) > 1:
+        if name in WEIGHED and self._features(tensors) > 1:
             self._plain[f"{name} of two features"] = None
-        if name in PICKING and self._features(args, kwargs) > 1:
+        if name in PICKING and self._features(tensors) > 1:
             self._plain[name] = None
         if (name in ORDERING or name in POOLS) and self._compares(name, func, args, kwargs):
             self._plain[name] = None
 
-    def _features(self, args: Any, kwargs: Any) -> int:
+    def _features(self, tensors: Sequence[Tensor]) -> int:
         """How many of the arguments depend on features, with a graph or without."""
-        return sum(map(self._derived.depends, tensors_in((args, kwargs))))
+        return sum(map(self._derived.depends, tensors))
 
     def _compares(self, name: str, func: Any, args: Any, kwargs: Any) -> bool:
         """Whether a maximum or an ordering compares features, and not places of one."""
@@ -137,7 +140,7 @@ class GuidedMode(RulesMode):
         return self._handler(func, args, kwargs)
 
     def _product(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
-        if self._features(args, kwargs) > 1:
+        if self._features(tensors_in((args, kwargs))) > 1:
             return self._gated(name, f"{name} of two features", func, args, kwargs)
         return func(*args, **kwargs)
 
@@ -147,7 +150,7 @@ class GuidedMode(RulesMode):
             return func(*args, **kwargs)  # over an axis
         if name in ("maximum", "fmax", "max") or any(value in self._derived for value in tensors_in((args, kwargs))):
             return self._gated(name, name, func, args, kwargs)
-        if name == "mul" and self._features(args, kwargs) > 1:
+        if name == "mul" and self._features(tensors_in((args, kwargs))) > 1:
             self._plain["mul of two features"] = None
         return func(*args, **kwargs)
 

@@ -7,16 +7,15 @@ network writes there, through whatever view.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
+from contextvars import ContextVar, Token
 from typing import Any
 from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor
 
-from foveal.engine.rules.nested import tensors_in
+from foveal.engine.rules.nested import unwatched
 from foveal.engine.tensor_map import TensorMap
 
 BOUNDS = frozenset({"relu", "relu6", "hardtanh", "threshold", "clamp", "clamp_min", "clamp_max"})
@@ -29,11 +28,13 @@ class KeptTensors:
     def __init__(self) -> None:
         self._sharing: dict[int, list[ReferenceType[Tensor]]] = defaultdict(list)
         self._unused: TensorMap[ReferenceType[Tensor]] = TensorMap()
+        self._outer: list[Token[KeptTensors]] = []
 
     def keep(self, tensor: Tensor) -> Tensor:
         """The tensor as it is now, without its graph."""
-        alias = tensor.detach()
-        self._sharing[_memory(alias)].append(ref(alias))
+        with unwatched():
+            alias = tensor.detach()
+            self._sharing[_memory(alias)].append(ref(alias))
         return alias
 
     def made(self, result: Tensor, alias: Tensor) -> None:
@@ -44,11 +45,18 @@ class KeptTensors:
         """
         self._unused[result] = ref(alias)
 
-    def used(self, args: Any, kwargs: Any) -> None:
+    def used(self, tensors: Iterable[Tensor]) -> None:
         """An operation is going to read these."""
         if self._unused:
-            for tensor in tensors_in((args, kwargs)):
+            for tensor in tensors:
                 self._unused.discard(tensor)
+
+    def __enter__(self) -> None:
+        """Here `kept` keeps."""
+        self._outer.append(_RUNNING.set(self))
+
+    def __exit__(self, *_: object) -> None:
+        _RUNNING.reset(self._outer.pop())
 
     def before_writing(self, name: str, tensor: Any) -> None:
         """The operation `name` is going to write into this tensor."""
@@ -77,13 +85,3 @@ _RUNNING: ContextVar[KeptTensors] = ContextVar("kept tensors of the forward that
 def kept(tensor: Tensor) -> Tensor:
     """The tensor as it is now, without its graph, for the way back of the forward that runs."""
     return _RUNNING.get().keep(tensor)
-
-
-@contextmanager
-def keeping(tensors: KeptTensors) -> Iterator[None]:
-    """Where `kept` keeps."""
-    token = _RUNNING.set(tensors)
-    try:
-        yield
-    finally:
-        _RUNNING.reset(token)

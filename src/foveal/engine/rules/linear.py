@@ -94,10 +94,10 @@ def _quotients(
     """
     s = R / parts.sums(sign)
     if isfinite(s.sum()):
-        yield sign, s.mul_(factor)
+        yield sign, s if factor == 1 else s.mul_(factor)
         return
     nowhere = torch.isinf(s)
-    yield sign, _finite(s).mul_(factor)
+    yield sign, _finite(s) if factor == 1 else _finite(s).mul_(factor)
     if bool(nowhere.any()):
         rest = torch.where(nowhere, R * factor, 0)
         s = rest / parts.sums(other(sign))

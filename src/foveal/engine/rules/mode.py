@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from foveal.engine.overwritten import copies
-from foveal.engine.rules.kept import KeptTensors, keeping
-from foveal.engine.rules.witness import Origin, Witness
+from foveal.engine.rules.kept import KeptTensors
+from foveal.engine.rules.nested import tensors_in, unwatched
+from foveal.engine.rules.witness import Origin, Witness, nodes_of
 
 Handler: TypeAlias = Callable[..., Any]
 """(func, args, kwargs) -> result, out of place."""
@@ -59,43 +60,43 @@ class RulesMode(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", str(func))
-        if not torch.is_grad_enabled() or not any(carries(value) for value in (*args, *kwargs.values())):
+        name = getattr(func, "__name__", None) or str(func)
+        with unwatched():
+            tensors = tensors_in((args, kwargs))
+            carrying = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+            below = nodes_of(tensors) if carrying else set()
+        if not carrying:
             if (written := _written(func, name, args, kwargs)) is not None:
                 self.kept.before_writing(name, written)
             return func(*args, **kwargs)
-        below = self.witness.below(args, kwargs)
-        with keeping(self.kept):
-            result = self._followed(func, name, args, kwargs)
-        self.witness.saw(below, result, args)
+        with self.kept:
+            result = self._followed(func, name, args, kwargs, tensors)
+        with unwatched():
+            self.witness.saw(below, result, args)
         return result
 
-    def _followed(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
-        """What the operation gives, with its rule for the way back."""
+    def _followed(self, func: Any, name: str, args: Any, kwargs: Any, tensors: Sequence[Tensor]) -> Any:
+        """What the operation gives, with its rule for the way back; `tensors` are those among its arguments."""
         handler = self.rule(plain_name(name))
         written = _written(func, name, args, kwargs)
         if written is None:
-            self.kept.used(args, kwargs)
-            return (handler or _plainly)(func, args, kwargs)
+            self.kept.used(tensors)
+            return handler(func, args, kwargs) if handler else func(*args, **kwargs)
         if kwargs.get("out") is not None:
             return func(*args, **kwargs)  # refused by torch, as without rules
         if not args:
             args, kwargs = (written,), {key: value for key, value in kwargs.items() if key != "input"}
         if handler is None or name == "__setitem__" or (self.in_place and not args[0]._is_view()):
             self.kept.before_writing(plain_name(name), written)
-            self.kept.used(args[1:], kwargs)
-            return (handler or _plainly)(func, args, kwargs)
-        self.kept.used(args, kwargs)
+            self.kept.used(tensors_in((args[1:], kwargs)))
+            return handler(func, args, kwargs) if handler else func(*args, **kwargs)
+        self.kept.used(tensors)
         outside = (_before(args[0]), *(False if value is True else value for value in args[1:]))
         result = handler(
             _out_of_place(func, name), outside, {**kwargs, "inplace": False} if "inplace" in kwargs else kwargs
         )
         self.kept.before_writing(plain_name(name), written)
         return _into(args[0], result)
-
-
-def _plainly(func: Any, args: Any, kwargs: Any) -> Any:
-    return func(*args, **kwargs)
 
 
 def carries(value: Any) -> bool:
@@ -170,13 +171,15 @@ class Pulled(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        pulled = ctx.pullback(gradients[0])
+        with unwatched():
+            pulled = ctx.pullback(gradients[0])
         return (None, None, *(pulled if isinstance(pulled, tuple) else (pulled,)))
 
 
 def pulled(value: Tensor, pullback: Callable[[Tensor], Any], *sources: Tensor) -> Tensor:
     """`value` as computed; in the backward the sources get `pullback(G)`, which may not hold what it returns."""
-    result: Tensor = Pulled.apply([value.detach()], pullback, *sources)
+    with unwatched():
+        result: Tensor = Pulled.apply([value.detach()], pullback, *sources)
     return result
 
 

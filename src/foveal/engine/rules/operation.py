@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from foveal.engine.rules.contributions import Operation
+from foveal.engine.rules.nested import unwatched
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -90,7 +91,8 @@ def affine(
     mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor]:
     """Batch normalization with fixed statistics is scale ⊙ x + shift."""
-    scale = torch.rsqrt(variance + eps)
-    scale = scale if weight is None else scale * weight
-    shift = -mean * scale
-    return scale, shift if bias is None else shift + bias
+    with unwatched():
+        scale = torch.rsqrt(variance + eps)
+        scale = scale if weight is None else scale * weight
+        shift = -mean * scale if bias is None else torch.addcmul(bias, mean, scale, value=-1)
+    return scale, shift

@@ -6,7 +6,7 @@ numbers that say where each one is from, when a maximum asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.engine.rules.nested import tensors_in
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED
 from foveal.engine.tensor_map import TensorMap
 
@@ -82,11 +81,14 @@ class Sources:
             return self._of[tensor]
         return Whole(tuple(tensor.shape)) if tensor.requires_grad else Fixed(tuple(tensor.shape))
 
-    def given(self, name: str, args: Any, kwargs: Any) -> Any:
-        """The arguments with places for tensors, before the operation writes into any; of most, the places alone."""
+    def given(self, name: str, args: Any, kwargs: Any, tensors: Sequence[Tensor]) -> Any:
+        """The arguments with places for tensors, before the operation writes into any; of most, the places alone.
+
+        `tensors` are those among the arguments.
+        """
         if name in REARRANGING:
             return self._placed(args), self._placed(kwargs)
-        return [self.of(value) for value in tensors_in((args, kwargs)) if value.requires_grad]
+        return [self.of(value) for value in tensors if value.requires_grad]
 
     def follow(self, name: str, func: Any, given: Any, args: Any, result: Any) -> None:
         """Where the numbers of the result come from, or of what was written into."""

@@ -7,7 +7,7 @@ met is found there, however it is spelled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from torch import Tensor
@@ -25,20 +25,22 @@ MOVING = frozenset(
 """Nodes that put numbers in another place; autograd also makes them by itself, for views of what was written into."""
 
 
+def nodes_of(tensors: Iterable[Tensor]) -> set[Any]:
+    """The nodes that gave these tensors, of those that have one."""
+    nodes = {tensor.grad_fn for tensor in tensors}
+    nodes.discard(None)
+    return nodes
+
+
 class Witness:
     """Collects the nodes of the operations that were met."""
 
     def __init__(self) -> None:
         self._met: set[Any] = set()
 
-    def below(self, args: Any, kwargs: Any) -> set[Any]:
-        """The nodes that an operation begins at."""
-        return {tensor.grad_fn for tensor in tensors_in((args, kwargs)) if tensor.grad_fn is not None}
-
     def saw(self, below: set[Any], result: Any, args: Any) -> None:
-        """An operation on nodes `below` gave this result, or wrote into its first argument."""
-        made = tensors_in((result,)) or tensors_in(args[:1])
-        stack = [tensor.grad_fn for tensor in made if tensor.grad_fn is not None]
+        """An operation that begins at the nodes `below` gave this result, or wrote into its first argument."""
+        stack = list(nodes_of(tensors_in((result,)) or tensors_in(args[:1])))
         while stack:
             node = stack.pop()
             if node not in self._met and node not in below:
