@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from foveal.engine.unwatched import unwatched
 from foveal.errors import MethodError
 from foveal.metrics.multigrid import HoleGrid, spread
 
@@ -49,7 +50,8 @@ def impute(
     # Single precision is exact enough for what noise of 0.01 goes on top of.
     y = x.double() if tolerance < SINGLE else x.float()
     hole = where.to(y)
-    filled = _solved(y, hole, tolerance)
+    with unwatched():
+        filled = _solved(y, hole, tolerance)
     if noise:
         random = torch.Generator().manual_seed(seed)
         filled = filled + noise * torch.randn(x.shape[1:], generator=random, device="cpu").to(filled)

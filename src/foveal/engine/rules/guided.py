@@ -12,11 +12,12 @@ from torch import Tensor
 from foveal.engine.rules.derived import Derived
 from foveal.engine.rules.kept import kept
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
-from foveal.engine.rules.nested import tensors_in, unwatched
+from foveal.engine.rules.nested import tensors_in
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, convolution, few_channels
 from foveal.engine.rules.sources import POOLS, Sources
 from foveal.engine.rules.vocabulary import CONSERVING
 from foveal.engine.rules.witness import Origin
+from foveal.engine.unwatched import unwatched
 from foveal.errors import MethodError
 
 RECTIFIERS = frozenset({"relu", "relu6", "clamp_min", "threshold"})

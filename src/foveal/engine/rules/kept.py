@@ -15,8 +15,8 @@ from weakref import ReferenceType, ref
 import torch
 from torch import Tensor
 
-from foveal.engine.rules.nested import unwatched
 from foveal.engine.tensor_map import TensorMap
+from foveal.engine.unwatched import unwatched
 
 BOUNDS = frozenset({"relu", "relu6", "hardtanh", "threshold", "clamp", "clamp_min", "clamp_max"})
 """Operations whose derivative is 0 wherever they change a number."""

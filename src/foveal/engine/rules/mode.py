@@ -13,8 +13,9 @@ from torch.overrides import TorchFunctionMode
 
 from foveal.engine.overwritten import copies
 from foveal.engine.rules.kept import KeptTensors
-from foveal.engine.rules.nested import tensors_in, unwatched
+from foveal.engine.rules.nested import tensors_in
 from foveal.engine.rules.witness import Origin, Witness, nodes_of
+from foveal.engine.unwatched import unwatched
 
 Handler: TypeAlias = Callable[..., Any]
 """(func, args, kwargs) -> result, out of place."""

@@ -1,15 +1,11 @@
-"""The tensors among the arguments or results of an operation, and how they are looked at."""
+"""The tensors among the arguments or results of an operation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import Tensor
-
-unwatched = torch._C.DisableTorchFunction
-"""Where tensors are only looked at: modes that watch what the network does need not see it."""
 
 NUMBERS = frozenset({int, float, bool, type(None)})
 """Most of what is no tensor: told at once."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from foveal.engine.rules.contributions import Operation
-from foveal.engine.rules.nested import unwatched
+from foveal.engine.unwatched import unwatched
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
