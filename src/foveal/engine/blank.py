@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from foveal.engine.positions import Call, Where, tensors_in
@@ -134,8 +135,14 @@ class BlankRun(TorchDispatchMode):
             self._strayed |= value.elsewhere
             return bool(before == value.spelled)
         if kind is type(before) and (kind is tuple or kind is list):
-            pairs = zip(value, before, strict=True)
-            return len(value) == len(before) and all(a is b or self._again(a, b) for a, b in pairs)
+            if len(value) != len(before):
+                return False
+            for own, other in zip(value, before, strict=True):
+                if own is not other and not self._again(own, other):
+                    return False
+            return True
+        if kind is Parameter:
+            return bool(before == (tuple(value.shape), value.dtype))
         return bool(spelled(value, self._number) == before)
 
     def _sizes(self, step: Step, args: Any, kwargs: Any) -> Sequence[Shape]:
