@@ -16,6 +16,7 @@ from foveal.engine.capture import capture
 from foveal.engine.chunks import Chunks
 from foveal.engine.guard import unwrap
 from foveal.engine.memory import load_of
+from foveal.engine.rules.colors import ImageConvolutions
 from foveal.engine.stages import Structure, describe
 from foveal.featurevis.leaky_relu import LeakyReLUGrad
 from foveal.featurevis.normalization import Normalization
@@ -159,6 +160,7 @@ class FeatureNetwork:
         with (
             torch.autocast(self.device.type, torch.bfloat16, enabled=half),
             LeakyReLUGrad() if relu_leak else nullcontext(),
+            ImageConvolutions(),
         ):
             yield
 

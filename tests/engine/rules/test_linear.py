@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -155,16 +155,24 @@ def test_subtractions_cost_no_digits(rule: LinearRule, outputs: str) -> None:
     assert torch.allclose(maps[torch.float32].double(), exact, rtol=0, atol=3e-6 * float(exact.abs().max()))
 
 
-def test_few_channels_go_back_as_many_do() -> None:
-    """Images have another way back than maps."""
+@settings(max_examples=60, deadline=None)
+@given(
+    kernel=st.tuples(st.integers(1, 12), st.integers(1, 12)), stride=st.integers(1, 5), channels=st.integers(1, 4),
+    padding=st.tuples(st.integers(0, 6), st.integers(0, 6)), size=st.tuples(st.integers(12, 41), st.integers(12, 41)),
+)  # fmt: skip
+@example(kernel=(7, 7), stride=2, channels=3, padding=(3, 3), size=(37, 46))
+@example(kernel=(11, 11), stride=4, channels=3, padding=(2, 2), size=(37, 46))
+def test_few_channels_go_back_as_many_do(
+    kernel: tuple[int, int], stride: int, channels: int, padding: tuple[int, int], size: tuple[int, int]
+) -> None:
+    """Images have other ways back than maps."""
     torch.manual_seed(0)
-    for stride, padding, size in ((2, 3, 7), (1, 1, 3), (4, 2, 11)):
-        x = torch.randn(2, 3, 37, 45, requires_grad=True)
-        inner, op = convolution(x, torch.randn(5, 3, size, size), None, stride, padding)
-        y = op.forward(inner, op.weight, None)
-        s = torch.randn_like(y)
-        (expected,) = torch.autograd.grad(y, x, s)
-        assert torch.allclose(op.transposed(s, op.weight, x.detach()), expected, rtol=1e-4, atol=1e-4)
+    x = torch.randn(2, channels, *size, requires_grad=True)
+    inner, op = convolution(x, torch.randn(5, channels, *kernel), None, stride, padding)
+    y = op.forward(inner, op.weight, None)
+    s = torch.randn_like(y)
+    (expected,) = torch.autograd.grad(y, x, s)
+    assert torch.allclose(op.transposed(s, op.weight, x.detach()), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_rule_without_bias_gives_all_to_the_inputs() -> None:

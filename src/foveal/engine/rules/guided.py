@@ -9,11 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from foveal.engine.rules.colors import convolved
 from foveal.engine.rules.derived import Derived
-from foveal.engine.rules.kept import kept
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
 from foveal.engine.rules.nested import tensors_in
-from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, convolution, few_channels
+from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED
 from foveal.engine.rules.sources import POOLS, Sources
 from foveal.engine.rules.vocabulary import CONSERVING
 from foveal.engine.rules.witness import Origin
@@ -75,7 +75,7 @@ class GuidedMode(RulesMode):
         if name in SELECTING:
             return partial(self._selected, name)
         if name == "conv2d":
-            return _convolve
+            return convolved
         if name in PRODUCTS:
             return partial(self._product, name)
         if name not in LINEAR and name not in COMPARING:
@@ -205,15 +205,6 @@ def _caps(x: Tensor, lower: Any, upper: Any) -> bool:
     if upper is None:
         return False
     return bool((torch.as_tensor(upper) <= 0).all()) or (lower is None and bool((x < 0).any()))
-
-
-def _convolve(func: Any, args: Any, kwargs: Any) -> Any:
-    """The derivative; to the colors of the image by a way of its own."""
-    x, op = convolution(*args, **kwargs)
-    if not few_channels(x) or carries(op.weight) or not carries(x):
-        return func(*args, **kwargs)
-    before = kept(x)
-    return pulled(op.forward(before, op.weight, op.bias), lambda G: op.transposed(G, op.weight, before), x)
 
 
 def _guided(func: Any, args: Any, kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from foveal.engine.few_channels import back_to_colors, few_channels
 from foveal.engine.rules.contributions import Operation
 from foveal.engine.unwatched import unwatched
 
@@ -53,11 +54,6 @@ def transposed_convolution(
     return input, _convolution(weight, bias, (stride, padding, dilation, True, _each(output_padding, space), groups))
 
 
-def few_channels(x: Tensor) -> bool:
-    """Whether x goes back by a matrix product: oneDNN fills its channels up to sixteen, and takes twice the time."""
-    return x.ndim == 4 and x.shape[1] <= 4 and x.device.type == "cpu" and x.dtype == torch.float32
-
-
 def _convolution(weight: Tensor, bias: Tensor | None, settings: Any) -> Operation:
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return torch.convolution(x, weight, bias, *settings)
@@ -67,9 +63,7 @@ def _convolution(weight: Tensor, bias: Tensor | None, settings: Any) -> Operatio
 
     def transposed(s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
         if plain and few_channels(x):
-            backward = torch.ops.aten._slow_conv2d_backward.output_mask
-            colors: Tensor = backward(s, x, weight, weight.shape[2:], stride, padding, [True, False, False])[0]
-            return colors
+            return back_to_colors(s, weight, x, stride, padding)
         gradient: Tensor = torch.ops.aten.convolution_backward(s, x, weight, None, *settings, [True, False, False])[0]
         return gradient
 
