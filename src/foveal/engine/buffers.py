@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from foveal.engine.locks import memory_of
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking
 
 LARGE = 2**22
 """Numbers in a buffer above which each operation of the forward is looked at rather than the buffer copied."""
@@ -97,7 +97,7 @@ class WritesWatched(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        with unwatched():  # rules for operations have met this one already
+        with looking():  # rules for operations have met this one already
             if func._schema.is_mutable:
                 self._keep_what_is_written(func._schema, args, kwargs)
             return func(*args, **kwargs)

@@ -31,7 +31,7 @@ from foveal.engine.held import UncopiedError, places, shell, twin, unreadable
 from foveal.engine.layers import Layers, Weight, flat_of, layers_of, memory_key, span
 from foveal.engine.locks import turn_at
 from foveal.engine.memory import memory_of
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking
 from foveal.engine.uses import Following, Survey, Use, tensors_in
 from foveal.errors import ModelError
 
@@ -200,7 +200,7 @@ class Exchanging(Following):
                 self.know(use.tensor, name)
 
     def run(self, func: Any, args: Any, kwargs: Any, uses: Sequence[Use]) -> Any:
-        with unwatched():
+        with looking():
             new = {id(u.tensor): _like(u, flat) for u in uses if (flat := self.network.flat(memory_key(u))) is not None}
             if new:
                 _check_backward()
@@ -222,14 +222,14 @@ class Comparing(Exchanging):
         self.found = dict.fromkeys(numbers, 0.0)
 
     def run(self, func: Any, args: Any, kwargs: Any, uses: Sequence[Use]) -> Any:
-        with unwatched():
+        with looking():
             numbers = {number for use in uses for number in self._layers(use)}
             if numbers:
                 old = {id(use.tensor): self._old(use).clone() for use in uses}  # operations may write into them
                 given = tree_map(lambda v: old.get(id(v), v.clone() if isinstance(v, Tensor) else v), (args, kwargs))
                 before = tensors_in(func(*given[0], **given[1]))
         result = super().run(func, args, kwargs, uses)
-        with unwatched():
+        with looking():
             for number in numbers:
                 changes = [_change(a, b) for a, b in zip(before, tensors_in(result), strict=False)]
                 self.found[number] = max(self.found[number], *changes)
@@ -303,10 +303,10 @@ def _run_within(module: nn.Module, mode: Callable[[], Following]) -> None:
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         with mode() as active:
-            with unwatched():
+            with looking():
                 active.start((args, kwargs))
             output = inner(*args, **kwargs)
-            with unwatched():
+            with looking():
                 active.finish(output)
             return output
 

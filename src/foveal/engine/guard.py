@@ -17,7 +17,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from foveal.engine.buffers import Buffers
 from foveal.engine.locks import turn_at
 from foveal.engine.randomness import random_state_kept
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking
 from foveal.engine.weights import Weights, only_read, written_buffers
 from foveal.errors import ModelError
 
@@ -194,7 +194,7 @@ class _Before:
         for module, training in zip(self._modules, self._modes, strict=True):
             if training:
                 module.training = False
-        with unwatched():  # what watches for writes is here by now, and these are none
+        with looking():  # what watches for writes is here by now, and these are none
             for parameter in self._trainable:
                 parameter.requires_grad = False
         for module, _ in self._hooks:

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from torch import Tensor, nn
 
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking
 from foveal.errors import ModelError
 
 PATIENCE = 600.0
@@ -103,7 +103,7 @@ def _parts(modules: Sequence[nn.Module]) -> set[int]:
 def memory_of(tensor: Tensor) -> int:
     """Where the memory of a tensor begins; 0 where it has none of its own."""
     try:
-        with unwatched():  # looking is no reason for a watch of other blocks to copy the tensor
+        with looking():  # looking is no reason for a watch of other blocks to copy the tensor
             return tensor.untyped_storage().data_ptr()
     except (RuntimeError, ValueError):  # sparse, or not made yet
         return 0

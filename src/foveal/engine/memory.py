@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from foveal.engine.room import room
 from foveal.engine.settings import settings_of
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking
 
 UNNOTICED = 2**24  # bytes
 """Not worth looking up what is left."""
@@ -81,7 +81,7 @@ class CreatedTensors(TorchDispatchMode):
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        with unwatched():  # rules for operations have met this one already
+        with looking():  # rules for operations have met this one already
             result = func(*args, **(kwargs or {}))
             self._weigh(args, kwargs, result)
         return result

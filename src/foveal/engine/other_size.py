@@ -29,7 +29,7 @@ from foveal.engine.positions.regular import stretched
 from foveal.engine.run_log import RunLog, module_hooks
 from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, size_in
 from foveal.engine.structure import Lying, Structure
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking
 
 Sides = tuple[int, ...]
 
@@ -150,7 +150,7 @@ def _run(model: nn.Module, x: Tensor, arguments: Arguments, log: RunLog) -> Blan
     run = BlankRun(log)
     # Modes that watch for writes would cost as much as the run: it ends before anything writes into what is no blank.
     # Autograd keeps of this graph what it kept of the traced one: what it keeps are operations, too.
-    with untouched(model), module_hooks(names, run.module), BareGraph(), unwatched(), run:
+    with untouched(model), module_hooks(names, run.module), BareGraph(), looking(), run:
         image = run.image(x).requires_grad_()
         inputs, keywords = arguments.bind(image.clone(), lambda tensor: tensor.detach().clone())
         run.end(output := model(*inputs, **keywords))

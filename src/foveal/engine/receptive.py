@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from foveal.engine.positions import PositionTracker, Where, tensors_in
 from foveal.engine.run_log import RunLog
 from foveal.engine.tensor_map import TensorMap
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking
 
 Sides = tuple[float, ...]
 """A number for each axis of space: (y, x) of images."""
@@ -89,7 +89,7 @@ class FieldTracker(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if not self._asleep:
-            with unwatched():  # whoever watches the forward need not watch this
+            with looking():  # whoever watches the forward need not watch this
                 self.follow(func, args, kwargs or {}, result)
         return result
 

@@ -43,7 +43,7 @@ from foveal.engine.settings import settings_of
 from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, is_point, size_in, stepping
 from foveal.engine.structure import Lying, Stage, Structure
 from foveal.engine.transformer import looks_like_transformer
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking
 from foveal.errors import ModelError
 
 __all__ = ["Stage", "Structure", "describe"]
@@ -133,7 +133,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     image = tuple(x.shape[2:])
 
     def note(name: str, inputs: tuple[Any, ...], output: Any) -> None:
-        with unwatched(), tracker.asleep():  # what watches the forward need not watch this
+        with looking(), tracker.asleep():  # what watches the forward need not watch this
             tracker.log.module(name, inputs, output)
             look(name, inputs, output)
 

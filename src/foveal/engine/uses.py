@@ -21,7 +21,7 @@ from foveal.engine.address import tensor_parts
 from foveal.engine.held import HeldTensor
 from foveal.engine.memory import memory_of
 from foveal.engine.rules.mode import plain_name
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking
 
 Names: TypeAlias = "tuple[str, ...]"
 """Of the places that something is made of."""
@@ -130,13 +130,13 @@ class Following(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs, name = kwargs or {}, plain_name(getattr(func, "__name__", ""))
-        with unwatched():
+        with looking():
             given = tensors_in((args, kwargs))
             seen = any(self._of_image(tensor) for tensor in given)
             uses = tuple(self._uses(func, name, args, kwargs)) if seen and name not in _SHAPES else ()
             before = [version_of(tensor) for tensor in given]
         result = self.run(func, args, kwargs, uses)
-        with unwatched():
+        with looking():
             written = [t for t, version in zip(given, before, strict=True) if version_of(t) != version]
             names = () if seen or name in _SHAPES else self._origins(given)
             for tensor in (*tensors_in(result), *written):
@@ -211,7 +211,7 @@ class Survey(Following):
         self._results = Known()
 
     def run(self, func: Any, args: Any, kwargs: Any, uses: Sequence[Use]) -> Any:
-        with unwatched():
+        with looking():
             given = tensors_in((args, kwargs))
             self.asked.update(id(memory_of(tensor)) for tensor in given)
             if uses:

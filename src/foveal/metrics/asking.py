@@ -22,7 +22,6 @@ from torch import Tensor
 from foveal.engine.chunks import WHOLE as BYTES
 from foveal.engine.chunks import chunked
 from foveal.engine.memory import load_when_asked
-from foveal.engine.unwatched import unwatched
 from foveal.errors import MethodError
 
 if TYPE_CHECKING:
@@ -165,10 +164,9 @@ class Answers:
 
     def _learn_by(self, ask: Ask, wanted: Sequence[_Wanted]) -> None:
         with torch.no_grad():
-            with unwatched():
-                together = (list(own) for _, own in groupby(wanted, key=lambda one: id(one.copies)))
-                made = torch.cat([own[0].copies.make([one.number for one in own]) for own in together])
-            scores = ask(made).detach()
+            together = (list(own) for _, own in groupby(wanted, key=lambda one: id(one.copies)))
+            made = [own[0].copies.make([one.number for one in own]) for own in together]
+            scores = ask(torch.cat(made)).detach()
         if scores.shape != (len(wanted),):
             raise MethodError(
                 f"ask gave {tuple(scores.shape)} for {len(wanted)} copies: it must give one score per copy"

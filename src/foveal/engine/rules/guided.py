@@ -17,7 +17,7 @@ from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED
 from foveal.engine.rules.sources import POOLS, Sources
 from foveal.engine.rules.vocabulary import CONSERVING
 from foveal.engine.rules.witness import Origin
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking
 from foveal.errors import MethodError
 
 RECTIFIERS = frozenset({"relu", "relu6", "clamp_min", "threshold"})
@@ -90,17 +90,17 @@ class GuidedMode(RulesMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = super().__torch_function__(func, types, args, kwargs)
-        with unwatched():
+        with looking():
             self._derived.follow(plain_name(getattr(func, "__name__", "")), args, kwargs or {}, result)
         return result
 
     def _followed(self, func: Any, name: str, args: Any, kwargs: Any, tensors: Sequence[Tensor]) -> Any:
         plain = plain_name(name)
-        with unwatched():
+        with looking():
             self._name(plain, func, args, kwargs, tensors)
             given = self._sources.given(plain, args, kwargs, tensors)
         result = super()._followed(func, name, args, kwargs, tensors)
-        with unwatched():
+        with looking():
             self._sources.follow(plain, func, given, args, result)
         return result
 

@@ -15,7 +15,7 @@ from foveal.engine.overwritten import copies
 from foveal.engine.rules.kept import KeptTensors
 from foveal.engine.rules.nested import tensors_in
 from foveal.engine.rules.witness import Origin, Witness, nodes_of
-from foveal.engine.unwatched import unwatched
+from foveal.engine.unwatched import looking, unwatched
 
 Handler: TypeAlias = Callable[..., Any]
 """(func, args, kwargs) -> result, out of place."""
@@ -62,7 +62,7 @@ class RulesMode(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", None) or str(func)
-        with unwatched():
+        with looking():
             tensors = tensors_in((args, kwargs))
             carrying = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
             below = nodes_of(tensors) if carrying else set()
@@ -72,7 +72,7 @@ class RulesMode(TorchFunctionMode):
             return func(*args, **kwargs)
         with self.kept:
             result = self._followed(func, name, args, kwargs, tensors)
-        with unwatched():
+        with looking():
             self.witness.saw(below, result, args)
         return result
 
