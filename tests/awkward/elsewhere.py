@@ -222,9 +222,11 @@ def told(answer: Any) -> Mapping[str, Tensor]:
 
 def main() -> None:
     """A line for each that fails there, or says something else."""
+    from foveal.engine import few_channels
     from foveal.featurevis import optimizers
 
     optimizers.FUSED = ()  # type: ignore[assignment]  # on both the same sums
+    few_channels.FEW = 0
     model, x = network(), torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     here = Asked(model, model[:-1], x)  # type: ignore[index]
     planted: dict[str, Callable[[Asked], Any]] = {

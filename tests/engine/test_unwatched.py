@@ -90,6 +90,6 @@ def test_what_a_fill_of_the_users_writes_into_weights_is_put_back() -> None:
     with torch.device("cpu"):
         foveal.measure(
             model, torch.rand(1, 3, 32, 32), 1, explanations={"map": torch.rand(1, 8, 8)}, baseline_maps=False,
-            setting=EvaluationSettings(mask=background, insert=background, delete=background),
+            setting=EvaluationSettings(mask=background),
         )  # fmt: skip
     assert torch.equal(model[0].weight, before)
