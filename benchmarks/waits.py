@@ -37,6 +37,7 @@ from benchmarks import featurevis_cost
 from benchmarks.alone import in_one_line
 from benchmarks.contenders import CONTENDERS, Contender, Subject
 from benchmarks.timing import Action, duration, plain_forward, spread
+from foveal.engine.guard import untouched
 from foveal.images import load_images
 from foveal.models import Model
 from foveal.models.extras import import_torchvision
@@ -202,6 +203,17 @@ def by_peer(method: str, package: str) -> Callable[[Setup], list[float]]:
     return run
 
 
+def by_hand(s: Setup) -> list[float]:
+    """The gradient of a score to the input, which no method that goes back there can do without."""
+
+    def run() -> None:
+        with untouched(s.model.module):
+            x = s.x.clone().requires_grad_()
+            torch.autograd.grad(s.model.module(x).amax(), x)
+
+    return s.beside(run)
+
+
 def step(stage: str) -> Callable[[Setup], list[float]]:
     """A step of a feature image over a forward and backward pass to its layer, cut there by hand."""
 
@@ -269,6 +281,7 @@ ROWS = (
     Row("measure, usual metrics", 40, measured(False)),
     Row("compare, 2 photos × 4 methods: first numbers", 5, page("first numbers"), "s"),
     Row("compare, 2 photos × 4 methods: the page", 25, page("end"), "s"),
+    Row("gradient to the input, by hand", None, by_hand),
     Row("LRP-γ", 4, explained("lrp-gamma", layer="input")),
     Row("LRP-z⁺", 4, explained("lrp-zplus", layer="input")),
     Row("LRP-αβ", 4, explained("lrp-alphabeta", layer="input")),
