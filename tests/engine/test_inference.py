@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 
 import foveal
 from foveal.attribution.perturbed_score import perturbed_scores
@@ -284,6 +285,99 @@ def test_a_network_that_wants_gradients_inside_gets_them() -> None:
     net = settled(Net(guided))
     plain, faster = asked(net)
     assert folded(net) == 0 and torch.equal(plain, faster)
+
+
+def gradients(net: nn.Module, x: Tensor = X) -> tuple[Tensor, Tensor]:
+    """Of what the network returns, squared, with respect to images, and the same of the faster pass."""
+    ask, found = InferenceForward(net), []
+    for run in (net, lambda x: ask(x, net)):
+        leaf = x.clone().requires_grad_()
+        found += torch.autograd.grad(run(leaf.clone()).square().sum(), leaf)
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("way", FOLDS.values(), ids=FOLDS)
+def test_gradients_go_back_through_folded_norms(way: Callable[..., Tensor], bias: bool) -> None:
+    net = settled(Net(way, bias=bias)).requires_grad_(False)
+    plain, faster = gradients(net)
+    assert folded(net) == 1 and torch.allclose(plain, faster, rtol=0, atol=1e-5 * float(plain.abs().max()))
+    assert plain.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "densenet121", "efficientnet_b0"])
+def test_real_architectures_have_the_same_gradients(name: str) -> None:
+    net = settled(architecture(name)).requires_grad_(False)
+    plain, faster = gradients(net)
+    assert folded(net) and float((plain - faster).norm() / plain.norm()) < 1e-3
+
+
+def _detached(net: Net, x: Tensor) -> Tensor:
+    y = net.conv(x)
+    return net.norm(y) * y.detach().mean()
+
+
+def _checkpointed(net: Net, x: Tensor) -> Tensor:
+    return checkpoint(lambda x: net.norm(net.conv(x)).relu(), x, use_reentrant=False)  # type: ignore[no-any-return]
+
+
+def _hooked(net: Net, x: Tensor) -> Tensor:
+    y = net.conv(x)
+    if y.requires_grad:
+        y.register_hook(lambda G: G * 2)
+    return net.norm(y)
+
+
+def _without_graph(net: Net, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        y = net.norm(net.conv(x))
+    return net.again(y) + x.mean()
+
+
+OWN = {"detached": _detached, "checkpointed": _checkpointed, "hooked": _hooked, "without a graph": _without_graph}
+
+
+@pytest.mark.parametrize("way", OWN.values(), ids=OWN)
+def test_a_pass_with_a_graph_of_its_own_keeps_it(way: Callable[..., Tensor]) -> None:
+    net = settled(Net(way)).requires_grad_(False)
+    for _ in range(2):
+        plain, faster = gradients(net)
+        assert torch.allclose(plain, faster, rtol=0, atol=1e-5 * float(plain.abs().max()))
+
+
+def test_weights_that_want_gradients_get_them() -> None:
+    net = settled(Net(FOLDS["modules"]))
+    for part in (net.conv, net.norm, net.head):
+        net.requires_grad_(False)
+        part.requires_grad_()
+        wanted = [p for p in net.parameters() if p.requires_grad]
+        found = []
+        for run in (net, lambda x: InferenceForward(net)(x, net)):
+            leaf = X.clone().requires_grad_()
+            found.append(torch.autograd.grad(run(leaf).square().sum(), [leaf, *wanted]))
+        assert all(map(torch.equal, *found))
+
+
+def test_gradients_of_gradients_are_those_of_the_network() -> None:
+    net = settled(Net(lambda net, x: net.norm(net.conv(x)).square())).requires_grad_(False)
+    ask, found = InferenceForward(net), []
+    for run in (net, lambda x: ask(x, net)):
+        leaf = X.clone().requires_grad_()
+        (first,) = torch.autograd.grad(run(leaf).sum(), leaf, create_graph=True)
+        found += torch.autograd.grad(first.square().sum(), leaf)
+    assert folded(net) == 1 and torch.allclose(*found, rtol=0, atol=1e-4 * float(found[0].abs().max()))
+
+
+@pytest.mark.parametrize("method", ["smoothgrad:samples=6", "integratedgradients:steps=6", "opticam:steps=4"])
+def test_methods_that_ask_for_many_gradients_give_the_same_from_folded_passes(method: str, no_trace: NoTrace) -> None:
+    net = settled(architecture("resnet18"))
+    x = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(3))
+    with no_trace(net):
+        faster = foveal.explain(net, x, method=method, target=2).map
+    assert folded(net) == 20
+    inference._ways[net] = {inference._kind(x): None}
+    plain = foveal.explain(net, x, method=method, target=2).map
+    assert float((plain - faster).norm() / plain.norm()) < 1e-2 and not torch.equal(plain, faster)
 
 
 def test_gradients_and_other_modes_keep_the_network_s_own_pass() -> None:

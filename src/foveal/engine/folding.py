@@ -1,9 +1,10 @@
-"""Batch norms folded into the convolutions before them, in a forward pass without a graph; no module is changed.
+"""Batch norms folded into the convolutions before them, in a forward pass; no module is changed.
 
     conv → batch norm     (W∗x + b − μ) γ/√(σ²+ε) + β  =  (W γ/√(σ²+ε))∗x  +  (b − μ) γ/√(σ²+ε) + β
 
 Which convolutions go into a batch norm, and nowhere else, is noted in a plain pass. In a folded one, a function mode
-gives these convolutions other weights, and has the batch norms return what they are given.
+gives these convolutions other weights, and has the batch norms return what they are given. The same goes for the way
+back to the image; weights have no part in it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import TensorWeakRef
 
 from foveal.engine.op_record import about_shape
+from foveal.engine.overwritten import handed_over
 from foveal.engine.precision import CONVOLUTIONS
+from foveal.engine.rules.mode import pulled
 from foveal.engine.tensor_map import TensorMap
 from foveal.engine.uses import tensors_in, tensors_of
 
@@ -115,19 +118,21 @@ class NormSurvey(TorchFunctionMode):
 
 
 class FoldedPass(TorchFunctionMode):
-    """One forward pass with weights that have the batch norms in them.
+    """One forward pass with weights that have the batch norms in them; with a graph where gradients are on.
 
     Args:
         calls: the convolutions as noted.
         weights: what to give each instead of its own, with the norm in it where it has one.
 
     Raises:
-        Strayed: in the middle of the pass, or at its end, where it goes another way, or wants gradients.
+        Strayed: in the middle of the pass, or at its end, where it goes another way, turns gradients on or off, or
+            wants those of weights.
     """
 
     def __init__(self, calls: Sequence[Convolution], weights: Sequence[FilterAndBias]) -> None:
         super().__init__()
         self._left = iter(zip(calls, weights, strict=True))
+        self._gradient = torch.is_grad_enabled()
         self._waiting: dict[int, tuple[Tensor, BatchNorm]] = {}
         self._normed: dict[int, TensorWeakRef] = {}
 
@@ -152,7 +157,7 @@ class FoldedPass(TorchFunctionMode):
     def _convolved(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         call, folded = next(self._left, (None, (None, None)))
         W, b = _weights(args, kwargs)
-        if call is None or call.weight is not W or call.bias is not b or torch.is_grad_enabled():
+        if call is None or call.weight is not W or call.bias is not b or self._asks_more(W, b):
             raise Strayed
         others = {name: value for name, value in kwargs.items() if name not in _CONVOLUTION}
         x = args[0] if args else kwargs["input"]
@@ -170,7 +175,14 @@ class FoldedPass(TorchFunctionMode):
             raise Strayed
         del self._waiting[id(x)]
         self._normed[id(x)] = TensorWeakRef(x)
-        return x.detach()  # what the network has as the convolution's result, it may still ask for
+        # Another tensor, as the network may still ask for what it has as the convolution's result.
+        return pulled(x, lambda G: G, x) if x.requires_grad else x.detach()
+
+    def _asks_more(self, W: Tensor, b: Tensor | None) -> bool:
+        """Whether this convolution is to have another graph than the pass, or is going to be computed again."""
+        if torch.is_grad_enabled() != self._gradient:
+            return True
+        return self._gradient and (W.requires_grad or (b is not None and b.requires_grad) or handed_over())
 
     def _was_normed(self, tensor: Tensor) -> bool:
         """Whether it would have been the result of a convolution before its norm."""

@@ -1,7 +1,8 @@
-"""Forward passes without a graph in less time: batch norms are folded, and the channels of a pixel lie side by side.
+"""Forward passes in less time: batch norms are folded, and the channels of a pixel lie side by side.
 
 That changes what the network returns by rounding alone, if it runs so at all: tried with the first image of each size,
-beside a plain pass. It is meant for altered copies; where layers are looked at, a pass is the network's own.
+beside a plain pass. It is meant for altered copies, and for their gradients; where layers are looked at, a pass is the
+network's own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as dis
 from foveal.engine.folding import Convolution, FilterAndBias, FoldedPass, NormSurvey, Strayed
 from foveal.engine.guard import every_module, only_reads
 from foveal.engine.model_errors import out_of_memory
+from foveal.engine.overwritten import handed_over
 from foveal.engine.precision import channels_last
 from foveal.engine.uses import tensors_of
 
@@ -108,7 +110,7 @@ class InferenceForward:
         """Whether nobody else looks at what happens on the way, and nothing else changes it."""
         if x.ndim != 4 or x.shape[2] * x.shape[3] < PIXELS or x.dtype != torch.float32:
             return False
-        if torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type):
+        if torch.is_autocast_enabled(x.device.type) or (torch.is_grad_enabled() and not self._images_alone(x)):
             return False
         if any(not getattr(mode, "only_watches", False) for mode in (*function_modes(), *dispatch_modes())):
             return False
@@ -119,6 +121,14 @@ class InferenceForward:
             for module in every_module(self._model)
         )
 
+    def _images_alone(self, x: Tensor) -> bool:
+        """Whether a gradient goes back to the images, and to no weight."""
+        wanted = any(
+            p.requires_grad for m in every_module(self._model) for p in m._parameters.values() if p is not None
+        )
+        return x.requires_grad and not wanted and not handed_over()
+
+    @torch.no_grad()
     def _learned(self, x: Tensor, run: Run) -> FoldedWay | None:
         """The fastest way in which the network gives what it gives in its own, but for rounding."""
         with (survey := NormSurvey()):
@@ -151,7 +161,8 @@ class InferenceForward:
 
     def _weights_for(self, call: Convolution, last: bool) -> FilterAndBias:
         if (call, last) not in self._weights:
-            with torch._C._DisableTorchDispatch():  # whoever weighs a pass does not weigh what stays
+            # Whoever weighs a pass does not weigh what stays.
+            with torch._C._DisableTorchDispatch(), torch.no_grad():
                 W, b = call.norm.folded(call.weight, call.bias) if call.norm else (call.weight, call.bias)
                 self._weights[call, last] = (channels_last(W) if last else W), b
         return self._weights[call, last]

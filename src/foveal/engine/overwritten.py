@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TypeVar
 
+import torch
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
 from foveal.errors import ModelError
@@ -30,6 +31,14 @@ def kept_if_overwritten(run: Callable[[], T]) -> T:
             return run()
     finally:
         _COPYING.reset(token)
+
+
+def handed_over() -> bool:
+    """Whether what operations keep for the backward pass is given to somebody.
+
+    Such as checkpointing, which lets go of it and computes it again, and expects the same operations.
+    """
+    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
 
 
 def copies() -> bool:

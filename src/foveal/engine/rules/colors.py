@@ -10,6 +10,7 @@ from torch.nn.parameter import Parameter
 from torch.overrides import TorchFunctionMode
 
 from foveal.engine.few_channels import few_channels
+from foveal.engine.overwritten import handed_over
 from foveal.engine.rules.mode import carries, pulled
 from foveal.engine.rules.operation import convolution
 
@@ -40,9 +41,7 @@ def _of_an_image(
         return False
     if {type(input), type(weight), type(bias)} - {Tensor, Parameter, type(None)} or isinstance(padding, str):
         return False
-    # What is computed once more from the graph, as in checkpointing, has to keep what torch keeps.
-    hooked = torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
-    return not (hooked or torch.is_autocast_enabled("cpu") or torch._C._are_functorch_transforms_active())
+    return not (handed_over() or torch.is_autocast_enabled("cpu") or torch._C._are_functorch_transforms_active())
 
 
 class ImageConvolutions(TorchFunctionMode):
