@@ -1,7 +1,7 @@
 """The way back through a convolution to the colors of an image.
 
-oneDNN, which torch's convolutions go through on a processor, fills channels up to sixteen: going back to three colors
-takes it longer than the whole forward. Two ways do better, and differ from it by rounding alone:
+oneDNN, which computes torch's convolutions on a processor, fills channels up to sixteen: from a first convolution back to
+three colors takes it twice as long as forward. Two ways are faster, and differ from it by rounding alone:
 
     matrix product    Wᵀ G for every window, whose overlaps are then summed
     by phases         pixels that lie s apart make up a channel, of which there are s² a color: between these, what has
@@ -18,10 +18,11 @@ from torch import Tensor
 from torch.nn import functional
 
 FEW = 4
+"""Channels, at most."""
 
 
 def few_channels(x: Tensor) -> bool:
-    """Whether these are images that are slow to go back to otherwise."""
+    """Whether the gradient of these images takes less time by the ways of this file."""
     return x.ndim == 4 and x.shape[1] <= FEW and x.device.type == "cpu" and x.dtype == torch.float32
 
 

@@ -179,7 +179,7 @@ class FoldedPass(TorchFunctionMode):
         return pulled(x, lambda G: G, x) if x.requires_grad else x.detach()
 
     def _asks_more(self, W: Tensor, b: Tensor | None) -> bool:
-        """Whether this convolution is to have another graph than the pass, or is going to be computed again."""
+        """Whether this convolution has another graph than the pass, or may be computed again, as in checkpointing."""
         if torch.is_grad_enabled() != self._gradient:
             return True
         return self._gradient and (W.requires_grad or (b is not None and b.requires_grad) or handed_over())

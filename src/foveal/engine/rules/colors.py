@@ -36,7 +36,7 @@ def convolved(func: Any, args: Any, kwargs: Any) -> Any:
 def _of_an_image(
     input: Any = None, weight: Any = None, bias: Any = None, stride: Any = 1, padding: Any = 0, **_: Any
 ) -> bool:
-    """Whether an image alone wants a gradient, and nobody but autograd asks."""
+    """Whether the image requires a gradient and the weights do not, in plain autograd without hooks or autocast."""
     if not isinstance(input, Tensor) or not few_channels(input) or not carries(input) or carries([weight, bias]):
         return False
     if {type(input), type(weight), type(bias)} - {Tensor, Parameter, type(None)} or isinstance(padding, str):
