@@ -1,7 +1,7 @@
 """The way back through a convolution to the colors of an image.
 
-oneDNN, which computes torch's convolutions on a processor, fills channels up to sixteen: from a first convolution back to
-three colors takes it twice as long as forward. Two ways are faster, and differ from it by rounding alone:
+oneDNN, which computes torch's convolutions on a processor, fills channels up to sixteen, so the way back to three
+colors takes it longer than the way there. Two ways are faster, and differ from it by rounding alone:
 
     matrix product    Wᵀ G for every window, whose overlaps are then summed
     by phases         pixels that lie s apart make up a channel, of which there are s² a color: between these, what has
